@@ -1,0 +1,1 @@
+"""Detectors that judge by model or rule: personal data, secrets, memorization."""

@@ -1,0 +1,58 @@
+"""The commands and where they are written."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from guardrail.cli import check, index, policy
+from guardrail.cli.output import console, print_json
+
+app = typer.Typer(
+    name="guardrail",
+    help="Keep private text out of the responses of language models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("check")(check.check)
+app.add_typer(index.app, name="index")
+app.add_typer(policy.app, name="policy")
+
+key_app = typer.Typer(help="Make secret keys.", no_args_is_help=True)
+app.add_typer(key_app, name="key")
+
+
+@key_app.command("new")
+def new(
+    file: Annotated[str, typer.Argument(help="Where to write the key; must not exist yet.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write a new secret key to FILE, readable by its owner only. Keep it: an index is useless
+    without the key that it was built with."""
+    from guardrail.keys import new_key, write_key
+
+    key = new_key()
+    write_key(file, key)
+    if as_json:
+        print_json({"file": file, "key_id": key.id})
+    else:
+        console().print(f"wrote key {key.id} to {file}")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from guardrail import __version__
+
+        console().print(f"corpus-guardrail {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Keep private text out of the responses of language models."""

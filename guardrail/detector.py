@@ -1,0 +1,47 @@
+"""What a detector is: the extension point of the filter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from guardrail.findings import Finding
+from guardrail.text import CanonicalText
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known about the response besides its text.
+
+    `entitlements`: collections that the one who asks may see. `logprobs`: the natural logarithms of
+    the probabilities of the response's tokens, as the model gave them. `deadline`: the value of
+    `time.monotonic()` past which a detector should give up.
+    """
+
+    prompt: str | None = None
+    identity: str | None = None
+    entitlements: frozenset[str] = frozenset()
+    model: str | None = None
+    logprobs: Sequence[float] | None = None
+    deadline: float | None = None
+
+
+EMPTY_CONTEXT = Context()
+
+
+class Detector(Protocol):
+    """Finds spans in a text. Implementations are thread-safe.
+
+    `name` is unique in a filter. `window` is the longest span, in code points, that the detector
+    needs to see at once, or None where it needs a whole segment. An exception from `scan` becomes
+    a `Failure`: a detector that cannot judge raises, and never returns nothing instead.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def window(self) -> int | None: ...
+
+    def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]: ...

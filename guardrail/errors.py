@@ -1,0 +1,61 @@
+"""The errors this package raises on purpose, one base class per seam.
+
+    GuardrailError
+    ├── UsageError              an argument that cannot be used, or a missing extra
+    ├── SecretKeyError          a key that is missing, malformed, or not the index's
+    ├── PolicyError             a policy that cannot be obeyed (names file and line)
+    ├── SourceError             a source of documents that cannot be read
+    │   └── DocumentError       one document inside a readable source
+    └── CorpusIndexError        an index that cannot be used
+        ├── IndexMissingError   nothing there
+        ├── IndexDamagedError   truncated, altered, swapped or foreign files
+        ├── IndexVersionError   written by another format or canonicalisation version
+        └── IndexBusyError      another process is changing it
+
+A message says what was given, what is allowed and what to do. It never holds text of a response,
+a prompt or a corpus: file names, offsets, counts and limits only.
+"""
+
+
+class GuardrailError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class UsageError(GuardrailError):
+    """An argument, option or combination of them that cannot be used."""
+
+
+class SecretKeyError(GuardrailError):
+    """A key that is missing, malformed, or not the one that an index was built with."""
+
+
+class PolicyError(GuardrailError):
+    """A policy that cannot be obeyed; the message names file, line and allowed values."""
+
+
+class SourceError(GuardrailError):
+    """A source of documents that cannot be read."""
+
+
+class DocumentError(SourceError):
+    """One document inside a readable source that cannot be read."""
+
+
+class CorpusIndexError(GuardrailError):
+    """An index that cannot be used."""
+
+
+class IndexMissingError(CorpusIndexError):
+    """There is no index at the place named."""
+
+
+class IndexDamagedError(CorpusIndexError):
+    """Files of an index are truncated, altered, swapped or from another index."""
+
+
+class IndexVersionError(CorpusIndexError):
+    """An index written by another format or canonicalisation version."""
+
+
+class IndexBusyError(CorpusIndexError):
+    """Another process is changing the index."""

@@ -1,0 +1,581 @@
+"""The policy: what happens to a text, given what detectors found and where they failed.
+
+A `Policy` is a frozen model; `guardrail.policy_file` reads it from YAML. Its `decide` is the only
+place where findings and failures become an action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from guardrail.findings import Action, Failure, Finding, Span
+from guardrail.redact import DEFAULT_LABEL, MAX_LABEL, Redaction, Style, label_problem
+
+UNMATCHED = Action.FLAG
+"""What happens to a finding that no rule matches."""
+
+MAX_REFUSAL = 2000
+SHADOW = "shadow:"
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+
+
+# --- decisions --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a policy decided about one text.
+
+    `action` is the strongest action of all findings and failures. `findings` are those given, in
+    their order, with `action` and `rule` filled in. `redactions` are the spans of findings whose
+    action is redact or refuse: sorted, disjoint, in code points; `kinds` names for each of them
+    the kinds found there, joined by `+`. `would` is what `action` would be if every shadow rule
+    were in force.
+    """
+
+    action: Action
+    findings: tuple[Finding, ...] = ()
+    redactions: tuple[Span, ...] = ()
+    kinds: tuple[str, ...] = ()
+    would: Action = Action.ALLOW
+
+
+_CLEAN = Decision(Action.ALLOW)
+
+
+def split_rule(rule: str | None) -> tuple[str | None, str | None, Action | None]:
+    """The parts of `Finding.rule`: the rule that decided, the shadow rule, the shadow's action.
+
+    A rule that decided stands first, by its name; a shadow rule that would have decided follows
+    as `shadow:NAME=ACTION`. Either may be missing.
+    """
+    decided, shadow, action = None, None, None
+    for word in (rule or "").split():
+        if word.startswith(SHADOW):
+            shadow, _, name = word.removeprefix(SHADOW).partition("=")
+            action = Action[name.upper()]
+        else:
+            decided = word
+    return decided, shadow, action
+
+
+# --- the parts of a policy --------------------------------------------------------------------
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _action(value: Any) -> Any:
+    if isinstance(value, Action):
+        return value
+    if isinstance(value, str) and value in _ACTIONS:
+        return _ACTIONS[value]
+    raise PydanticCustomError("action", "{allowed}", {"allowed": f"allowed: {', '.join(_ACTIONS)}"})
+
+
+def _failure_action(value: Any) -> Any:
+    if value == "redact" or value is Action.REDACT:
+        raise PydanticCustomError(
+            "failure_action",
+            "a failure has no span that could be redacted; allowed: allow, flag, refuse",
+        )
+    if isinstance(value, Action) or (isinstance(value, str) and value in _ACTIONS):
+        return _action(value)
+    raise PydanticCustomError("failure_action", "allowed: allow, flag, refuse")
+
+
+def _one_or_many(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _version(value: Any) -> Any:
+    # True == 1 == 1.0, so a plain Literal[1] would take `version: true`.
+    if type(value) is not int or value != 1:
+        raise PydanticCustomError("version", "this program reads version 1")
+    return value
+
+
+_ONE_OR_MANY = {
+    "anyOf": [
+        {"type": "string", "minLength": 1},
+        {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+    ]
+}
+_ACTIONS = {str(action): action for action in Action}
+
+Name = Annotated[str, Field(pattern=_NAME)]
+
+RuleAction = Annotated[
+    Action,
+    BeforeValidator(_action),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "enum": list(_ACTIONS)}),
+]
+FailureAction = Annotated[
+    Action,
+    BeforeValidator(_failure_action),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "enum": ["allow", "flag", "refuse"]}),
+]
+Words = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=200)], ...],
+    BeforeValidator(_one_or_many),
+    Field(min_length=1),
+    WithJsonSchema(_ONE_OR_MANY),
+]
+Count = Annotated[int, Field(strict=True, ge=0)]
+Score = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+
+
+def _path(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, (str, Path)) or not str(value) or "\0" in str(value):
+        raise PydanticCustomError("path", "a file or folder name is needed")
+    base = (info.context or {}).get("base")
+    return Path(base) / value if base is not None else Path(value)
+
+
+PolicyPath = Annotated[
+    Path,
+    BeforeValidator(_path),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "minLength": 1}),
+]
+Paths = Annotated[
+    tuple[PolicyPath, ...],
+    BeforeValidator(_one_or_many),
+    WithJsonSchema(_ONE_OR_MANY),
+]
+
+
+class OverlapSettings(_Part):
+    """A detector of text that also stands, verbatim, in a private corpus."""
+
+    type: Literal["overlap"] = Field(description="The kind of detector.")
+    indexes: Annotated[Paths, Field(min_length=1)] = Field(
+        description="Folders of indexes to search, relative to this file."
+    )
+
+
+class PhrasesSettings(_Part):
+    """A detector of protected phrases."""
+
+    type: Literal["phrases"] = Field(description="The kind of detector.")
+    files: Paths = Field(
+        default=(), description="Text files with one phrase a line, relative to this file."
+    )
+    indexes: Paths = Field(default=(), description="Indexes whose stored phrases are searched for.")
+    whole_words: bool = Field(
+        default=True,
+        strict=True,
+        description="Whether a phrase inside a longer word does not count.",
+    )
+
+    @model_validator(mode="after")
+    def _has_source(self) -> PhrasesSettings:
+        if not self.files and not self.indexes:
+            raise PydanticCustomError(
+                "no_source", "phrases come from files or indexes: name at least one of either"
+            )
+        return self
+
+
+DetectorSettings = Annotated[OverlapSettings | PhrasesSettings, Field(discriminator="type")]
+
+
+class KeySource(_Part):
+    """Where the secret key comes from: exactly one of the three."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [name]} for name in ("file", "env", "hook")]}
+    )
+
+    file: PolicyPath | None = Field(default=None, description="A key file, relative to this file.")
+    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
+        default=None, description="The environment variable that holds the key."
+    )
+    hook: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = Field(
+        default=None, description="A function that returns the key, as package.module:function."
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> KeySource:
+        given = [name for name in ("file", "env", "hook") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise PydanticCustomError(
+                "key_source",
+                "{given}; exactly one of file, env, hook is needed",
+                {"given": f"{' and '.join(given)} given" if given else "none given"},
+            )
+        return self
+
+
+class Condition(_Part):
+    """What a finding must be like. All fields that are given must hold; none given: all match.
+
+    A finding that lacks what a field asks for (a length, words, a collection) does not match.
+    """
+
+    detector: Words | None = Field(default=None, description="Names of detectors; any of them.")
+    kind: Words | None = Field(
+        default=None, description="Kinds, such as verbatim or phrase; any of them."
+    )
+    collection: Words | None = Field(
+        default=None, description="Collections of the corpus; any of them."
+    )
+    label: Words | None = Field(
+        default=None, description="Sensitivity labels; matches if the finding has any of them."
+    )
+    min_length: Count | None = Field(
+        default=None, description="Shortest match, in canonical units."
+    )
+    max_length: Count | None = Field(default=None, description="Longest match, in canonical units.")
+    min_words: Count | None = Field(
+        default=None, description="Fewest words of the response covered."
+    )
+    max_words: Count | None = Field(default=None, description="Most words of the response covered.")
+    min_score: Score | None = Field(default=None, description="Lowest score, 0 to 1.")
+    max_score: Score | None = Field(default=None, description="Highest score, 0 to 1.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Condition:
+        for what in ("length", "words", "score"):
+            low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if low is not None and high is not None and low > high:
+                raise PydanticCustomError(
+                    "order",
+                    "{text}",
+                    {"text": f"min_{what} {low} is greater than max_{what} {high}: never matches"},
+                )
+        return self
+
+    def covers(self, other: Condition) -> bool:
+        """Whether this surely matches all that the other matches (False where unsure)."""
+        for what in ("detector", "kind", "collection", "label"):
+            ours, theirs = getattr(self, what), getattr(other, what)
+            if ours is not None and (theirs is None or not set(theirs) <= set(ours)):
+                return False
+        for what in ("length", "words", "score"):
+            ours, theirs = getattr(self, f"min_{what}"), getattr(other, f"min_{what}")
+            if ours is not None and (theirs is None or theirs < ours):
+                return False
+            ours, theirs = getattr(self, f"max_{what}"), getattr(other, f"max_{what}")
+            if ours is not None and (theirs is None or theirs > ours):
+                return False
+        return True
+
+
+class When(Condition):
+    """What a finding must be like for a rule to match it: all fields, and one of `any`."""
+
+    any: tuple[Condition, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Alternatives: at least one of these must match as well.",
+    )
+
+    @field_validator("any")
+    @classmethod
+    def _no_empty_alternative(
+        cls, value: tuple[Condition, ...] | None
+    ) -> tuple[Condition, ...] | None:
+        if any(not alternative.model_fields_set for alternative in value or ()):
+            raise PydanticCustomError(
+                "empty", "an alternative without conditions always matches: remove it or `any`"
+            )
+        return value
+
+    def covers(self, other: Condition) -> bool:
+        if not super().covers(other):
+            return False
+        if self.any is None:
+            return True
+        # Each alternative of the other, or what all of them share, has to fit into one of ours.
+        theirs = other.any if isinstance(other, When) and other.any is not None else (other,)
+        return all(
+            any(ours.covers(alternative) or ours.covers(other) for ours in self.any)
+            for alternative in theirs
+        )
+
+
+class Rule(_Part):
+    """One rule. The first rule that matches a finding decides what happens to it."""
+
+    name: Name = Field(description="A unique name, reported with each finding it decides.")
+    when: When = Field(
+        default_factory=When, description="What a finding must be like; empty: any finding."
+    )
+    action: RuleAction = Field(description="What happens to the finding.")
+    shadow: bool = Field(
+        default=False, strict=True, description="Only record that the rule would have decided."
+    )
+
+
+class RedactionSettings(_Part):
+    """What stands in the place of redacted text."""
+
+    style: Style = Field(
+        default="label",
+        description="label: a fixed text; mask: one █ a character; remove: nothing.",
+    )
+    text: str = Field(
+        default=DEFAULT_LABEL,
+        max_length=MAX_LABEL,
+        description="The label; {kind} in it becomes the kind of finding.",
+    )
+
+    @field_validator("text")
+    @classmethod
+    def _usable(cls, value: str) -> str:
+        problem = label_problem(value)
+        if problem is not None:
+            raise PydanticCustomError("label", "{problem}", {"problem": problem})
+        return value
+
+    @model_validator(mode="after")
+    def _text_is_used(self) -> RedactionSettings:
+        if self.style != "label" and self.text != DEFAULT_LABEL:
+            raise PydanticCustomError(
+                "unused_text",
+                "text is used by the style label only, not by {style}",
+                {"style": self.style},
+            )
+        return self
+
+    def build(self) -> Redaction:
+        """The same as the plain record that `guardrail.redact` takes."""
+        return Redaction(self.style, self.text)
+
+
+def rule_problems(
+    rules: Sequence[Rule | None], detectors: Collection[str], failures: Iterable[str]
+) -> list[tuple[tuple[str | int, ...], str]]:
+    """What is wrong between parts that are each right: (place, message) pairs.
+
+    A rule that is None is wrong by itself and is passed over. Without detectors, names of
+    detectors are not looked at: the program adds detectors of its own then.
+    """
+    problems: list[tuple[tuple[str | int, ...], str]] = []
+    seen: set[str] = set()
+    deciding: list[Rule] = []
+    for number, rule in enumerate(rules):
+        if rule is None:
+            continue
+        if rule.name in seen:
+            problems.append((("rules", number, "name"), f"a second rule is named {rule.name!r}"))
+        seen.add(rule.name)
+        earlier = next((r for r in deciding if r.when.covers(rule.when)), None)
+        if earlier is not None:
+            problems.append(
+                (
+                    ("rules", number),
+                    f"rule {rule.name!r} is never reached: all that it could match is decided by "
+                    f"rule {earlier.name!r} above; move it up or remove it",
+                )
+            )
+        if not rule.shadow:
+            deciding.append(rule)
+        if detectors:
+            alternatives = [
+                ("when",),
+                *(("when", "any", n) for n in range(len(rule.when.any or ()))),
+            ]
+            for where, when in zip(alternatives, [rule.when, *(rule.when.any or ())], strict=True):
+                problems += [
+                    (("rules", number, *where, "detector"), _undefined(name, detectors))
+                    for name in when.detector or ()
+                    if name not in detectors
+                ]
+    if detectors:
+        problems += [
+            (("failures", name), _undefined(name, detectors))
+            for name in failures
+            if name not in detectors
+        ]
+    return problems
+
+
+def _undefined(name: str, detectors: Collection[str]) -> str:
+    return f"detector {name[:40]!r} is not defined; defined: {', '.join(sorted(detectors))}"
+
+
+# --- the policy -------------------------------------------------------------------------------
+
+
+class Policy(_Part):
+    """A policy. Construct it from YAML with `guardrail.policy_file`, which names lines in errors;
+    the constructor raises pydantic's ValidationError."""
+
+    version: Annotated[Literal[1], BeforeValidator(_version)] = Field(
+        description="The version of this format: 1."
+    )
+    detectors: dict[Name, DetectorSettings] = Field(
+        default_factory=dict,
+        description="Detectors by name; findings carry the name. None: the program's own.",
+    )
+    key: KeySource | None = Field(default=None, description="Where the secret key comes from.")
+    rules: tuple[Rule, ...] = Field(
+        description="The first that matches a finding decides; none: the finding is flagged."
+    )
+    failure: FailureAction = Field(
+        default=Action.REFUSE, description="What happens when a detector could not judge the text."
+    )
+    failures: dict[Name, FailureAction] = Field(
+        default_factory=dict, description="The same for single detectors, by name."
+    )
+    redaction: RedactionSettings = Field(
+        default_factory=RedactionSettings, description="What stands in the place of redacted text."
+    )
+    refusal: str = Field(
+        default="I can't share that.",
+        min_length=1,
+        max_length=MAX_REFUSAL,
+        description="The text that replaces a refused one.",
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Policy:
+        problems = rule_problems(self.rules, self.detectors, self.failures)
+        if problems:
+            raise PydanticCustomError(
+                "policy", "{text}", {"text": "; ".join(message for _, message in problems)}
+            )
+        return self
+
+    @cached_property
+    def redactor(self) -> Redaction:
+        """What `guardrail.redact.redact` needs to know of this policy."""
+        return self.redaction.build()
+
+    @cached_property
+    def _compiled(self) -> tuple[_CompiledRule, ...]:
+        return tuple(_CompiledRule(rule) for rule in self.rules)
+
+    def decide(self, findings: Sequence[Finding], failures: Sequence[Failure]) -> Decision:
+        """The action for a text, from what was found in it and which detectors failed."""
+        if not findings and not failures:
+            return _CLEAN
+        action = would = Action.ALLOW
+        for failure in failures:
+            action = would = max(action, self.failures.get(failure.detector, self.failure))
+        rules = self._compiled
+        decided: list[Finding] = []
+        covered: list[Finding] = []
+        for finding in findings:
+            result, would_result, name = _judge(rules, finding)
+            decided.append(replace(finding, action=result, rule=name))
+            action, would = max(action, result), max(would, would_result)
+            if result >= Action.REDACT:
+                covered.append(finding)
+        spans, kinds = _covered(covered) if covered else ((), ())
+        return Decision(action, tuple(decided), spans, kinds, would)
+
+
+class _CompiledRule:
+    """A rule as plain sets and numbers."""
+
+    __slots__ = ("action", "any", "name", "shadow", "when")
+
+    def __init__(self, rule: Rule) -> None:
+        self.name = rule.name
+        self.action = rule.action
+        self.shadow = f"{SHADOW}{rule.name}={rule.action}" if rule.shadow else None
+        self.when = _CompiledCondition(rule.when)
+        self.any = tuple(_CompiledCondition(condition) for condition in rule.when.any or ())
+
+    def matches(self, finding: Finding) -> bool:
+        if not self.when.matches(finding):
+            return False
+        return not self.any or any(condition.matches(finding) for condition in self.any)
+
+
+class _CompiledCondition:
+    __slots__ = ("collection", "detector", "kind", "label", "length", "score", "words")
+
+    def __init__(self, condition: Condition) -> None:
+        self.detector = _set(condition.detector)
+        self.kind = _set(condition.kind)
+        self.collection = _set(condition.collection)
+        self.label = _set(condition.label)
+        self.length = _range(condition.min_length, condition.max_length)
+        self.words = _range(condition.min_words, condition.max_words)
+        self.score = _range(condition.min_score, condition.max_score)
+
+    def matches(self, finding: Finding) -> bool:
+        if self.detector is not None and finding.detector not in self.detector:
+            return False
+        if self.kind is not None and finding.kind not in self.kind:
+            return False
+        if self.score is not None and not self.score[0] <= finding.score <= self.score[1]:
+            return False
+        evidence = finding.evidence
+        if self.length is not None and not _within(evidence.matched, self.length):
+            return False
+        if self.words is not None and not _within(evidence.words, self.words):
+            return False
+        if self.collection is not None and evidence.collection not in self.collection:
+            return False
+        return self.label is None or not self.label.isdisjoint(evidence.labels)
+
+
+def _set(words: tuple[str, ...] | None) -> frozenset[str] | None:
+    return None if words is None else frozenset(words)
+
+
+def _range(low: float | None, high: float | None) -> tuple[float, float] | None:
+    if low is None and high is None:
+        return None
+    return (0 if low is None else low, float("inf") if high is None else high)
+
+
+def _within(value: int | None, limits: tuple[float, float]) -> bool:
+    return value is not None and limits[0] <= value <= limits[1]
+
+
+def _judge(rules: tuple[_CompiledRule, ...], finding: Finding) -> tuple[Action, Action, str | None]:
+    """The action, the action if shadow rules were in force, and the text for `Finding.rule`."""
+    shadow: _CompiledRule | None = None
+    for rule in rules:
+        if (rule.shadow is None or shadow is None) and rule.matches(finding):
+            if rule.shadow is None:
+                if shadow is None:
+                    return rule.action, rule.action, rule.name
+                return rule.action, shadow.action, f"{rule.name} {shadow.shadow}"
+            shadow = rule
+    if shadow is None:
+        return UNMATCHED, UNMATCHED, None
+    return UNMATCHED, shadow.action, shadow.shadow
+
+
+def _covered(findings: list[Finding]) -> tuple[tuple[Span, ...], tuple[str, ...]]:
+    """The union of the findings' spans, and the kinds in each of its parts."""
+    spans: list[Span] = []
+    kinds: list[set[str]] = []
+    for finding in sorted(findings, key=lambda f: (f.span.start, f.span.end)):
+        span = finding.span
+        if spans and span.start <= spans[-1].end:
+            if span.end > spans[-1].end:
+                spans[-1] = Span(spans[-1].start, span.end)
+            kinds[-1].add(finding.kind)
+        else:
+            spans.append(span)
+            kinds.append({finding.kind})
+    return tuple(spans), tuple("+".join(sorted(group)) for group in kinds)

@@ -1,0 +1,120 @@
+"""Canonical text: the form in which corpora and responses are compared.
+
+A canonical text is a sequence of units, one byte each: what remains of a string when case, width,
+accents, look-alikes, spacing, punctuation and invisible characters are taken away (see
+scripts/make_canonical_table.py for the rules and docs/index-format.md for what follows from them).
+Each unit knows the code point of the raw text that it came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guardrail.findings import Span
+from guardrail.jit import kernel
+
+if TYPE_CHECKING:
+    pass
+
+# Raised whenever the table or the rules change what any text becomes.
+CANONICAL_VERSION = 1
+
+Units = NDArray[np.uint8]
+Offsets = NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CanonicalText:
+    """A text and its canonical form.
+
+    `units`: uint8, shape (n,). `offsets`: uint32, shape (n,), not decreasing: the code point of
+    `raw` that each unit came from (one code point may yield several units, most yield one).
+    """
+
+    raw: str
+    units: Units
+    offsets: Offsets
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def span(self, start: int, end: int) -> Span:
+        """The raw span of the units start..end (half-open, not empty), widened to whole words."""
+        raw, offsets = self.raw, self.offsets
+        first, last = int(offsets[start]), int(offsets[end - 1]) + 1
+        # Letters that are separated belong to no longer word: 200 bounds the walk along a text
+        # that is one endless word.
+        floor, ceiling = max(0, first - 200), min(len(raw), last + 200)
+        while first > floor and raw[first].isalnum() and raw[first - 1].isalnum():
+            first -= 1
+        while last < ceiling and raw[last - 1].isalnum() and raw[last].isalnum():
+            last += 1
+        return Span(first, last)
+
+
+def canonicalise(raw: str) -> CanonicalText:
+    """The canonical form of any string, lone surrogates and nulls included."""
+    units, offsets = canonical_units(raw)
+    return CanonicalText(raw, units, offsets)
+
+
+def canonical_units(raw: str) -> tuple[Units, Offsets]:
+    """`units` and `offsets` of a string; see `CanonicalText`."""
+    points = np.frombuffer(raw.encode("utf-32-le", "surrogatepass"), np.uint32)
+    pages, table, pool = _table()
+    units, offsets, needed = _map_points(points, pages, table, pool, len(points) + 16)
+    if needed > len(units):
+        units, offsets, needed = _map_points(points, pages, table, pool, needed)
+    return units[:needed], offsets[:needed]
+
+
+@cache
+def _table() -> tuple[NDArray[np.uint16], NDArray[np.uint32], Units]:
+    with (
+        resources.files("guardrail").joinpath("canonical.npz").open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
+        return arrays["pages"], arrays["table"], arrays["pool"]
+
+
+@kernel()
+def _map_points(
+    points: NDArray[np.uint32],
+    pages: NDArray[np.uint16],
+    table: NDArray[np.uint32],
+    pool: Units,
+    capacity: int,
+) -> tuple[Units, Offsets, int]:
+    """Map code points through the table; units past `capacity` are counted and not written."""
+    units = np.empty(capacity, np.uint8)
+    offsets = np.empty(capacity, np.uint32)
+    written = 0
+    for index in range(len(points)):
+        point = points[index]
+        entry = table[
+            (np.int64(pages[point >> np.uint32(8)]) << 8) | np.int64(point & np.uint32(255))
+        ]
+        count = np.int64(entry >> np.uint32(24))
+        if count == 1:
+            if written < capacity:
+                units[written] = np.uint8(entry & np.uint32(255))
+                offsets[written] = np.uint32(index)
+            written += 1
+        elif count > 1:
+            if written + count <= capacity:
+                packed = entry & np.uint32(0xFFFFFF)
+                for step in range(count):
+                    if count <= 3:
+                        unit = np.uint8(packed >> np.uint32(8 * step) & np.uint32(255))
+                    else:
+                        unit = pool[np.int64(packed) + step]
+                    units[written + step] = unit
+                    offsets[written + step] = np.uint32(index)
+            written += count
+    return units, offsets, written

@@ -1,0 +1,1 @@
+"""Corpus readers, canonical grams, fingerprint segments, phrases, and the detectors over them."""

@@ -1,0 +1,451 @@
+"""Building: from sources to runs in worker processes, from runs to segments, and publishing.
+
+State of a build lives in `work/` of the index folder: for each unit of work its runs and, once they
+are durable, a sealed record that it is done. A build that was interrupted and is started again with
+the same sources, options and key goes on from there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import multiprocessing
+import os
+import secrets
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guardrail.errors import CorpusIndexError, GuardrailError, SourceError, UsageError
+from guardrail.indexes.documents import Unreadable
+from guardrail.indexes.index import Index
+from guardrail.indexes.manifest import (
+    FILE_NAME,
+    Manifest,
+    locked,
+    publish,
+    read_manifest,
+    remove_orphans,
+    segment_folder,
+    sync_folder,
+)
+from guardrail.indexes.phrases import read_phrases, write_phrases
+from guardrail.indexes.readers import ReadOptions, Unit, plan, read
+from guardrail.indexes.runs import GramSource, Grid, Run, RunWriter
+from guardrail.indexes.sealed import Sealer
+from guardrail.indexes.segment import Segment
+from guardrail.indexes.segment_writer import SegmentInfo, write_segment
+from guardrail.indexes.tombstones import bury
+from guardrail.keys import Key
+
+# Chosen by measurement: docs/benchmarks.md, "Gram and stride".
+DEFAULT_GRID = Grid(gram=16, stride=12)
+DEFAULT_MAX_POSTINGS = 64
+# About 4 GB of text: keeps the merge's memory bounded and ordinals within 32 bits.
+MAX_SEGMENT_ORDINALS = 1 << 28
+
+Progress = Callable[[str, float], None]
+"""Called with the name of the stage (`read`, `merge`) and the share (0..1) of it that is done."""
+
+
+@dataclass(slots=True)
+class BuildReport:
+    """What a build or an addition did.
+
+    `short` counts documents under the bound, which no search can be promised to find. `unreadable`
+    names at most `UNREADABLE_LISTED` of the `unreadable_count` sources that could not be read.
+    """
+
+    documents: int = 0
+    chars: int = 0
+    units: int = 0
+    grams: int = 0
+    short: int = 0
+    replaced: int = 0
+    unreadable_count: int = 0
+    unreadable: list[Unreadable] = field(default_factory=list)
+    resumed_units: int = 0
+    dropped_postings: int = 0
+    index_bytes: int = 0
+    seconds: float = 0.0
+
+    UNREADABLE_LISTED = 1000
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One unit of work, as it is handed to a worker process."""
+
+    number: int
+    unit: Unit
+    work: Path
+    grid: Grid
+    key: Key
+    options: ReadOptions
+
+    @property
+    def name(self) -> str:
+        return f"unit-{self.number:07d}"
+
+    @property
+    def record(self) -> Path:
+        return self.work / f"{self.name}.done"
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a finished unit left: its runs, and its part of the report."""
+
+    runs: list[str]
+    documents: int = 0
+    chars: int = 0
+    units: int = 0
+    short: int = 0
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+
+def build(
+    paths: Sequence[str],
+    out: str | Path,
+    key: Key,
+    *,
+    options: ReadOptions | None = None,
+    grid: Grid = DEFAULT_GRID,
+    max_postings: int = DEFAULT_MAX_POSTINGS,
+    phrases: Iterable[str] = (),
+    jobs: int | None = None,
+    strict: bool = False,
+    replace_existing: bool = False,
+    progress: Progress = lambda stage, share: None,
+) -> BuildReport:
+    """Build an index of the documents under `paths` in the folder `out`.
+
+    `jobs` is the number of worker processes (default: one a core). `strict` stops at the first
+    document that cannot be read (DocumentError). An index that `out` holds already is kept and
+    refused, or with `replace_existing` replaced in one step when the new one is complete.
+    Raises UsageError, SourceError, SecretKeyError or CorpusIndexError.
+    """
+    check_grid(grid, max_postings)
+    out = Path(out)
+    started = time.monotonic()
+    with locked(out):
+        exists = (out / FILE_NAME).exists()
+        if exists and not replace_existing:
+            raise UsageError(
+                f"{out} holds an index already; add to it with: guardrail index add, or replace it "
+                "with --replace"
+            )
+        manifest = Manifest.new(key, grid, max_postings)
+        segments, report = _read_and_merge(
+            paths, out, manifest, key, options or ReadOptions(), jobs, strict, "build", progress
+        )
+        manifest = manifest.next(segments=tuple(segments))
+        manifest = replace(manifest, phrases=write_phrases(out, manifest, key, phrases))
+        publish(out, manifest, key)
+        remove_orphans(out, manifest)
+        shutil.rmtree(out / "work", ignore_errors=True)
+    return _finish(report, out, segments, started)
+
+
+def add(
+    paths: Sequence[str],
+    index: str | Path,
+    key: Key,
+    *,
+    options: ReadOptions | None = None,
+    phrases: Iterable[str] = (),
+    jobs: int | None = None,
+    strict: bool = False,
+    progress: Progress = lambda stage, share: None,
+) -> BuildReport:
+    """Add documents to an index. One whose collection and id stand in it already is replaced.
+
+    Raises as `build` does, and IndexMissingError where there is no index.
+    """
+    index = Path(index)
+    started = time.monotonic()
+    read_manifest(index, key)
+    with locked(index):
+        old = Index.open(index, key, check=False)
+        manifest = old.manifest
+        purpose = f"add {manifest.index_id} {manifest.generation}"
+        segments, report = _read_and_merge(
+            paths, index, manifest, key, options or ReadOptions(), jobs, strict, purpose, progress
+        )
+        added = [_document_keys(index, info, manifest, key) for info in segments]
+        fresh = np.concatenate(added) if added else np.zeros(0, np.uint64)
+        rows = {
+            segment.info.id: np.flatnonzero(np.isin(segment.table["key"], fresh) & ~segment.dead)
+            for segment in old.segments
+        }
+        report.replaced = sum(len(dead) for dead in rows.values())
+        manifest = manifest.next(segments=(*manifest.segments, *segments))
+        manifest = bury(index, manifest, key, old.segments, rows)
+        if wanted := list(phrases):
+            kept = read_phrases(index, manifest, key)
+            manifest = replace(manifest, phrases=write_phrases(index, manifest, key, kept + wanted))
+        publish(index, manifest, key)
+        remove_orphans(index, manifest)
+        shutil.rmtree(index / "work", ignore_errors=True)
+    return _finish(report, index, segments, started)
+
+
+def check_grid(grid: Grid, max_postings: int) -> None:
+    """Raise UsageError for parameters outside what kernels and formats allow."""
+    if not 8 <= grid.gram <= 64:
+        raise UsageError(f"the gram length is {grid.gram}; it must be from 8 to 64 units")
+    if not 1 <= grid.stride <= 64:
+        raise UsageError(f"the stride is {grid.stride}; it must be from 1 to 64 units")
+    if not 1 <= max_postings <= 65535:
+        raise UsageError(f"max postings is {max_postings}; it must be from 1 to 65535")
+
+
+def _document_keys(
+    index: Path, info: SegmentInfo, manifest: Manifest, key: Key
+) -> NDArray[np.uint64]:
+    none = np.zeros(0, np.uint32)
+    segment = Segment(segment_folder(index, info.id), info, manifest.grid, key, none)
+    return np.asarray(segment.table["key"])
+
+
+def _finish(
+    report: BuildReport, index: Path, segments: Sequence[SegmentInfo], started: float
+) -> BuildReport:
+    report.grams = sum(info.grams for info in segments)
+    report.dropped_postings = sum(info.dropped_postings for info in segments)
+    report.index_bytes = sum(size for info in segments for size, _ in info.files.values())
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _read_and_merge(
+    paths: Sequence[str],
+    index: Path,
+    manifest: Manifest,
+    key: Key,
+    options: ReadOptions,
+    jobs: int | None,
+    strict: bool,
+    purpose: str,
+    progress: Progress,
+) -> tuple[list[SegmentInfo], BuildReport]:
+    jobs = jobs or os.cpu_count() or 1
+    if jobs < 1:
+        raise UsageError(f"jobs is {jobs}; it must be at least 1")
+    units = plan(paths, options)
+    work = _prepare(index, manifest, key, options, units, purpose)
+    tasks = [
+        _Task(number, unit, work, manifest.grid, key, options) for number, unit in enumerate(units)
+    ]
+    report = BuildReport()
+    done = [_load(task) for task in tasks]
+    report.resumed_units = sum(result is not None for result in done)
+    waiting = [task for task, result in zip(tasks, done, strict=True) if result is None]
+    total = max(1, sum(unit.size for unit in units))
+    finished = total - sum(task.unit.size for task in waiting)
+    progress("read", finished / total)
+    with disk(index):
+        for task, result in _run(waiting, jobs, strict):
+            done[task.number] = result
+            finished += task.unit.size
+            progress("read", finished / total)
+        results = [result for result in done if result is not None]
+        for result in results:
+            _count(report, result)
+        if strict and report.unreadable:
+            first = report.unreadable[0]
+            raise SourceError(f"{first.source}: {first.reason} (--strict stops here)")
+        runs = [Run(work, name, manifest.grid, key) for result in results for name in result.runs]
+        segments = list(_merge(runs, index, manifest, key, jobs, progress))
+    return segments, report
+
+
+def _prepare(
+    index: Path, manifest: Manifest, key: Key, options: ReadOptions, units: list[Unit], purpose: str
+) -> Path:
+    """The work folder, emptied unless it holds the beginning of this very work."""
+    signature = json.dumps(
+        [purpose, manifest.gram, manifest.stride, asdict(options), [u.to_dict() for u in units]]
+    )
+    mark = hashlib.blake2b(signature.encode(), key=key.derive("work"), digest_size=16).hexdigest()
+    work = index / "work"
+    with disk(index):
+        if not (work / mark).exists():
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
+            (work / mark).touch()
+            sync_folder(work)
+    return work
+
+
+@contextmanager
+def disk(index: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into an error that says what is left on disk."""
+    try:
+        yield
+    except OSError as error:
+        raise CorpusIndexError(
+            f"cannot write to {index}: {error.strerror or type(error).__name__}; what the index "
+            "held before is unchanged. Make room or mend the folder, then run the command again: "
+            "it goes on where it stopped"
+        ) from None
+
+
+def _load(task: _Task) -> _Done | None:
+    """What an earlier attempt left of a unit, if it finished."""
+    try:
+        blob = task.record.read_bytes()
+        return _Done(**json.loads(Sealer.derive(task.key, "work").open(blob, task.name)))
+    except (OSError, GuardrailError):
+        return None
+
+
+def _run(tasks: list[_Task], jobs: int, strict: bool) -> Iterator[tuple[_Task, _Done]]:
+    if not tasks:
+        return
+    if jobs == 1 or len(tasks) == 1:
+        for task in tasks:
+            yield task, _work(task)
+        return
+    pool = ProcessPoolExecutor(
+        min(jobs, len(tasks)), multiprocessing.get_context("spawn"), initializer=_become_worker
+    )
+    source = iter(tasks)
+    pending: dict[Future[_Done], _Task] = {}
+    try:
+        while True:
+            while len(pending) < 2 * jobs and (task := next(source, None)) is not None:
+                pending[pool.submit(_work, task)] = task
+            if not pending:
+                break
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                task = pending.pop(future)
+                result = future.result()
+                yield task, result
+                if strict and result.unreadable:
+                    return
+    except BrokenProcessPool:
+        raise CorpusIndexError(
+            "a worker process was killed (out of memory?); run the command again, with fewer "
+            "--jobs if need be: it goes on where it stopped"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _become_worker() -> None:
+    """Leave interrupts to the parent, and do not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        parent_death_signal = 1
+        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
+
+
+def _work(task: _Task) -> _Done:
+    """Read one unit and write its runs; in a worker process."""
+    for stale in task.work.glob(f"{task.name}-*"):
+        stale.unlink()
+    writer = RunWriter(task.work, task.name, task.grid, task.key)
+    done = _Done(runs=[])
+    for item in read(task.unit, task.options):
+        if isinstance(item, Unreadable):
+            done.unreadable.append((item.source, item.reason))
+            continue
+        units = writer.add(item)
+        done.documents += item.offset == 0
+        done.chars += len(item.text)
+        done.units += units
+        done.short += item.offset == 0 and units < task.grid.bound
+    writer.flush()
+    done.runs = writer.written
+    blob = Sealer.derive(task.key, "work").seal(json.dumps(asdict(done)).encode(), task.name)
+    aside = task.record.with_suffix(".new")
+    with aside.open("wb") as file:
+        file.write(blob)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(task.record)
+    return done
+
+
+def _count(report: BuildReport, done: _Done) -> None:
+    report.documents += done.documents
+    report.chars += done.chars
+    report.units += done.units
+    report.short += done.short
+    report.unreadable_count += len(done.unreadable)
+    room = report.UNREADABLE_LISTED - len(report.unreadable)
+    report.unreadable += [Unreadable(*pair) for pair in done.unreadable[:room]]
+
+
+def _merge(
+    runs: Sequence[GramSource],
+    index: Path,
+    manifest: Manifest,
+    key: Key,
+    jobs: int,
+    progress: Progress,
+) -> Iterator[SegmentInfo]:
+    groups: list[list[GramSource]] = [[]]
+    held = 0
+    for run in runs:
+        if groups[-1] and held + run.ordinals > MAX_SEGMENT_ORDINALS:
+            groups.append([])
+            held = 0
+        groups[-1].append(run)
+        held += run.ordinals
+    for number, group in enumerate(groups if runs else []):
+        yield new_segment(
+            index,
+            manifest,
+            key,
+            group,
+            threads=jobs,
+            progress=lambda share, n=number: progress("merge", (n + share) / len(groups)),
+        )
+
+
+def new_segment(
+    index: Path,
+    manifest: Manifest,
+    key: Key,
+    sources: Sequence[GramSource],
+    *,
+    known_bits: int = 64,
+    threads: int = 1,
+    progress: Callable[[float], None] = lambda share: None,
+) -> SegmentInfo:
+    """Write one durable segment that no manifest names yet."""
+    identifier = secrets.token_hex(8)
+    folder = segment_folder(index, identifier)
+    folder.mkdir(parents=True)
+    info = write_segment(
+        folder,
+        identifier,
+        sources,
+        grid=manifest.grid,
+        key=key,
+        max_postings=manifest.max_postings,
+        known_bits=known_bits,
+        threads=threads,
+        progress=progress,
+    )
+    sync_folder(folder)
+    sync_folder(folder.parent)
+    return info

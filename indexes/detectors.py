@@ -1,0 +1,151 @@
+"""The detectors over indexes: verbatim overlap with documents, and protected phrases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from guardrail.detector import Context
+from guardrail.findings import Evidence, Finding
+from guardrail.indexes.grams import Hashes, hash_grams
+from guardrail.indexes.index import Index
+from guardrail.indexes.phrases import PhraseSet, read_phrase_file, stored_phrases
+from guardrail.indexes.segment import Segment
+from guardrail.indexes.watched import WatchedIndex
+from guardrail.text import CanonicalText
+
+# A word that counts has a letter: rows of numbers are alike everywhere.
+_WORD = re.compile(r"\d*[^\W\d]\w*")
+
+
+class OverlapDetector:
+    """Finds runs of canonical text that a response shares with documents of indexes.
+
+    Each finding is of kind `verbatim`; its evidence names document and place. Every run of at
+    least an index's bound (gram + stride - 1 units) is found.
+    """
+
+    window = None
+
+    def __init__(self, name: str, indexes: Sequence[WatchedIndex]) -> None:
+        self.name = name
+        self._indexes = tuple(indexes)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why newer states of indexes are not in use."""
+        return tuple(index.problem for index in self._indexes if index.problem)
+
+    def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
+        """See `Detector.scan`. Raises IndexDamagedError where an index turned out to be damaged."""
+        hashed: dict[tuple[int, str], Hashes] = {}
+        runs: list[_Run] = []
+        for watched in self._indexes:
+            index = watched.current()
+            shape = (index.grid.gram, index.manifest.key_id)
+            hashes = hashed.get(shape)
+            if hashes is None:
+                hashes = hashed[shape] = hash_grams(text.units, index.grid.gram, index.gram_key)
+            for segment, matches in index.match(hashes, index.grid.bound):
+                for start, end, row, origin, copies in matches.tolist():
+                    runs.append(_Run(start, end, row, origin, copies, segment, index))
+        if not runs:
+            return ()
+        return [self._finding(text, run) for run in _maximal(runs)]
+
+    def _finding(self, text: CanonicalText, run: _Run) -> Finding:
+        span = text.span(run.start, run.end)
+        place = run.segment.place(run.row, run.origin, run.end - run.start)
+        return Finding(
+            detector=self.name,
+            kind="verbatim",
+            span=span,
+            evidence=Evidence(
+                document=place.document,
+                collection=place.collection,
+                labels=place.labels,
+                corpus_start=place.start,
+                corpus_end=place.end,
+                matched=run.end - run.start,
+                words=len(_WORD.findall(text.raw, span.start, span.end)),
+                copies=run.copies,
+                index=run.index.path.name,
+            ),
+        )
+
+
+@dataclass(slots=True)
+class _Run:
+    start: int
+    end: int
+    row: int
+    origin: int
+    copies: int
+    segment: Segment
+    index: Index
+
+
+def _maximal(runs: list[_Run]) -> list[_Run]:
+    """Runs in order, without those inside another of the same collection and labels: a policy may
+    treat groups apart, so each group keeps its own."""
+    if len(runs) == 1:
+        return runs
+    runs.sort(key=lambda run: (run.start, -run.end))
+    last: dict[tuple[str, tuple[str, ...]], _Run] = {}
+    kept: list[_Run] = []
+    for run in runs:
+        group = run.segment.groups[int(run.segment.table["group"][run.row])]
+        before = last.get(group)
+        if before is not None and run.end <= before.end:
+            before.copies += run.copies
+            continue
+        last[group] = run
+        kept.append(run)
+    return kept
+
+
+class PhraseDetector:
+    """Finds protected phrases, listed in files or stored with indexes; findings of kind `phrase`."""
+
+    def __init__(
+        self,
+        name: str,
+        files: Sequence[Path] = (),
+        indexes: Sequence[WatchedIndex] = (),
+        *,
+        whole_words: bool = False,
+    ) -> None:
+        """Raises UsageError for a list that cannot be read or holds an unusable phrase."""
+        self.name = name
+        self.window: int | None = None
+        self._indexes = tuple(indexes)
+        self._whole_words = whole_words
+        self._listed = [pair for path in files for pair in read_phrase_file(path)]
+        self._built = self._build([index.current() for index in self._indexes])
+
+    def _build(self, states: list[Index]) -> tuple[list[Index], PhraseSet]:
+        stored = (
+            pair
+            for index in states
+            for pair in stored_phrases([(index.path, index.manifest)], index.key)
+        )
+        pairs = [*self._listed, *stored]
+        return states, PhraseSet(pairs, whole_words=self._whole_words)
+
+    def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
+        """See `Detector.scan`."""
+        states, phrases = self._built
+        now = [index.current() for index in self._indexes]
+        if any(new is not old for new, old in zip(now, states, strict=True)):
+            self._built = states, phrases = self._build(now)
+        return [
+            Finding(
+                detector=self.name,
+                kind="phrase",
+                span=match.span,
+                evidence=Evidence(document=match.place, matched=match.units),
+            )
+            for match in phrases.find(text)
+        ]

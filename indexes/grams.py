@@ -1,0 +1,99 @@
+"""Keyed hashes of k-grams of canonical units.
+
+A gram's hash is a rolling polynomial over its units with a secret odd base (modulo 2^64), and then
+SipHash-2-4 (Aumasson and Bernstein 2012) over that, with a secret key. Both come from the master
+key, so that without it a hash says nothing about the gram.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guardrail.jit import kernel
+from guardrail.keys import Key
+from guardrail.text import Units
+
+Hashes = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class GramKey:
+    """The secrets of the gram hash: the polynomial's base and SipHash's two key words."""
+
+    base: np.uint64
+    k0: np.uint64
+    k1: np.uint64
+
+    @classmethod
+    def derive(cls, key: Key) -> GramKey:
+        """The gram key of a master key; all indexes of one master key share it."""
+        words = np.frombuffer(key.derive("grams", 24), "<u8")
+        return cls(words[0] | np.uint64(1), words[1], words[2])
+
+
+def hash_grams(units: Units, gram: int, key: GramKey) -> Hashes:
+    """The hash of the gram that starts at each unit: uint64, shape (max(0, n - gram + 1),)."""
+    hashes: Hashes = hash_units(units, gram, key.base, key.k0, key.k1)
+    return hashes
+
+
+@kernel()
+def hash_units(units: Units, gram: int, base: np.uint64, k0: np.uint64, k1: np.uint64) -> Hashes:
+    """`hash_grams` for other kernels to call."""
+    count = max(0, len(units) - gram + 1)
+    hashes = np.empty(count, np.uint64)
+    if count == 0:
+        return hashes
+    top = np.uint64(1)
+    value = np.uint64(0)
+    for index in range(gram):
+        value = value * base + np.uint64(units[index]) + np.uint64(1)
+        top *= base
+    hashes[0] = value
+    for index in range(1, count):
+        value = (
+            value * base
+            + np.uint64(units[index + gram - 1])
+            + np.uint64(1)
+            - top * (np.uint64(units[index - 1]) + np.uint64(1))
+        )
+        hashes[index] = value
+    # A second loop, because this one is free of carried dependencies and so is vectorised.
+    for index in range(count):
+        hashes[index] = siphash(hashes[index], k0, k1)
+    return hashes
+
+
+@kernel(inline=True)
+def siphash(message: np.uint64, k0: np.uint64, k1: np.uint64) -> np.uint64:
+    """SipHash-2-4 of one 8-byte little-endian message."""
+    v0 = k0 ^ np.uint64(0x736F6D6570736575)
+    v1 = k1 ^ np.uint64(0x646F72616E646F6D)
+    v2 = k0 ^ np.uint64(0x6C7967656E657261)
+    v3 = k1 ^ np.uint64(0x7465646279746573)
+    v3 ^= message
+    for turn in range(8):
+        if turn == 2:
+            v0 ^= message
+            v3 ^= np.uint64(8) << np.uint64(56)
+        elif turn == 4:
+            v0 ^= np.uint64(8) << np.uint64(56)
+            v2 ^= np.uint64(0xFF)
+        v0 += v1
+        v1 = (v1 << np.uint64(13)) | (v1 >> np.uint64(51))
+        v1 ^= v0
+        v0 = (v0 << np.uint64(32)) | (v0 >> np.uint64(32))
+        v2 += v3
+        v3 = (v3 << np.uint64(16)) | (v3 >> np.uint64(48))
+        v3 ^= v2
+        v0 += v3
+        v3 = (v3 << np.uint64(21)) | (v3 >> np.uint64(43))
+        v3 ^= v0
+        v2 += v1
+        v1 = (v1 << np.uint64(17)) | (v1 >> np.uint64(47))
+        v1 ^= v2
+        v2 = (v2 << np.uint64(32)) | (v2 >> np.uint64(32))
+    return v0 ^ v1 ^ v2 ^ v3

@@ -1,0 +1,152 @@
+"""An index as it is searched: its manifest and open segments."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from guardrail.errors import CorpusIndexError, IndexDamagedError
+from guardrail.indexes.grams import GramKey, Hashes
+from guardrail.indexes.manifest import FILE_NAME, Manifest, read_manifest, segment_folder
+from guardrail.indexes.matching import Matches
+from guardrail.indexes.runs import Grid
+from guardrail.indexes.segment import Segment
+from guardrail.indexes.tombstones import read_tombstones
+from guardrail.keys import Key
+
+# Up to this size an index is checked against its digests before it is used: SHA-256 takes about
+# 0.6 ms a megabyte. A larger one is checked by a thread while it is used already.
+CHECK_AT_ONCE_BYTES = 32 << 20
+_CHUNK = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What changes when a manifest is replaced; cheap to compare."""
+
+    inode: int
+    modified: int
+    size: int
+
+    @classmethod
+    def of(cls, index: Path) -> Stamp:
+        status = (index / FILE_NAME).stat()
+        return cls(status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+class Index:
+    """An open index. Thread-safe; its answers stay those of the state that was opened."""
+
+    def __init__(self, path: Path, manifest: Manifest, segments: Sequence[Segment], key: Key):
+        self.path, self.manifest, self.segments = path, manifest, tuple(segments)
+        self.key = key
+        self.grid: Grid = manifest.grid
+        self.gram_key = GramKey.derive(key)
+        self.stamp: Stamp | None = None
+        self.damage: str | None = None
+        self._checker: threading.Thread | None = None
+
+    @classmethod
+    def open(cls, path: str | Path, key: Key, *, check: bool | None = None) -> Index:
+        """Open the index in a folder.
+
+        `check`: compare every file with its digest first (True), not at all (False), or (None) at
+        once for a small index and in a background thread for a large one; damage that the thread
+        finds makes every later search raise. Raises a CorpusIndexError or SecretKeyError.
+        """
+        path = Path(path)
+        for _ in range(5):
+            stamp_before = _stamp(path)
+            manifest = read_manifest(path, key)
+            try:
+                segments = [
+                    Segment(
+                        segment_folder(path, info.id),
+                        info,
+                        manifest.grid,
+                        key,
+                        read_tombstones(path, manifest, info.id, key),
+                    )
+                    for info in manifest.segments
+                ]
+            except FileNotFoundError as error:
+                # A change that was published in between may have removed what the manifest named.
+                if _stamp(path) != stamp_before:
+                    continue
+                raise IndexDamagedError(
+                    f"{error.filename} is missing; restore it from a backup or build the index again"
+                ) from None
+            except OSError as error:
+                raise CorpusIndexError(f"cannot read {error.filename}: {error.strerror}") from None
+            index = cls(path, manifest, segments, key)
+            index.stamp = stamp_before
+            index._check(check)
+            return index
+        raise CorpusIndexError(f"the index {path} changed five times while it was being opened")
+
+    def _check(self, check: bool | None) -> None:
+        size = sum(size for info in self.manifest.segments for size, _ in info.files.values())
+        if check is None and size > CHECK_AT_ONCE_BYTES:
+            self._checker = threading.Thread(target=self._check_aside, daemon=True)
+            self._checker.start()
+        elif check is not False:
+            for problem in self.problems():
+                raise IndexDamagedError(problem)
+
+    def _check_aside(self) -> None:
+        self.damage = next(self.problems(), None)
+
+    def problems(self) -> Iterator[str]:
+        """What differs from the manifest's digests, file by file; reads the whole index."""
+        for info in self.manifest.segments:
+            folder = segment_folder(self.path, info.id)
+            for name, (size, digest) in info.files.items():
+                yield from check_file(folder / name, size, digest)
+        for name, (size, digest) in (
+            *self.manifest.tombstones.items(),
+            *self.manifest.phrases.items(),
+        ):
+            yield from check_file(self.path / name, size, digest)
+
+    def match(self, hashes: Hashes, least: int) -> list[tuple[Segment, Matches]]:
+        """Runs shared with each segment, for gram hashes made with `gram_key` and `grid.gram`."""
+        if self.damage is not None:
+            raise IndexDamagedError(self.damage)
+        found = []
+        for segment in self.segments:
+            matches = segment.match(hashes, least)
+            if len(matches):
+                found.append((segment, matches))
+        return found
+
+    def is_current(self) -> bool:
+        """Whether the folder still holds the state that was opened."""
+        return _stamp(self.path) == self.stamp
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        return Stamp.of(path)
+    except OSError:
+        return None
+
+
+def check_file(path: Path, size: int, digest: str) -> Iterator[str]:
+    """One sentence for a file that is not what the manifest says, nothing for one that is."""
+    actual = hashlib.sha256()
+    count = 0
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                actual.update(chunk)
+                count += len(chunk)
+    except OSError as error:
+        yield f"{path} cannot be read: {error.strerror}; restore it or build the index again"
+        return
+    if count != size:
+        yield f"{path} has {count} bytes, the manifest says {size}; restore it or build the index again"
+    elif actual.hexdigest() != digest:
+        yield f"{path} was altered after it was written; restore it or build the index again"

@@ -1,0 +1,133 @@
+"""Protected phrases: stored sealed with an index or listed in files, found with Aho-Corasick.
+
+Phrases are compared as canonical text, so that case, spacing, look-alikes and punctuation do not
+hide them. A match is named by its place in its list, never by its text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ahocorasick
+
+from guardrail.errors import UsageError
+from guardrail.findings import Span
+from guardrail.indexes.manifest import Manifest
+from guardrail.indexes.sealed import Sealer
+from guardrail.indexes.tombstones import write_durably
+from guardrail.keys import Key
+from guardrail.text import CanonicalText, canonical_units
+
+# Shorter phrases stand in every other word.
+LEAST_UNITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PhraseMatch:
+    """`place` is the phrase's place in its list, `units` its canonical length."""
+
+    span: Span
+    place: str
+    units: int
+
+
+class PhraseSet:
+    """Phrases compiled to one automaton. Thread-safe once built."""
+
+    def __init__(self, phrases: Iterable[tuple[str, str]], *, whole_words: bool) -> None:
+        """`phrases`: pairs of place and phrase. Raises UsageError for one that is too short."""
+        self._whole_words = whole_words
+        self._automaton = ahocorasick.Automaton()
+        for place, phrase in phrases:
+            canonical = _canonical(phrase)
+            if len(canonical) < LEAST_UNITS:
+                raise UsageError(
+                    f"{place}: a phrase needs at least {LEAST_UNITS} letters or digits, this one "
+                    f"has {len(canonical)}; make it longer or take it out"
+                )
+            self._automaton.add_word(canonical, (place, len(canonical)))
+        if len(self._automaton):
+            self._automaton.make_automaton()
+
+    def __len__(self) -> int:
+        return len(self._automaton)
+
+    def find(self, text: CanonicalText) -> list[PhraseMatch]:
+        """All matches but those inside a longer one, in order."""
+        if not len(self._automaton):
+            return []
+        matches = list(self._matches(text))
+        if len(matches) < 2:
+            return matches
+        matches.sort(key=lambda match: (match.span.start, -match.span.end))
+        kept: list[PhraseMatch] = []
+        for match in matches:
+            if not kept or match.span.end > kept[-1].span.end:
+                kept.append(match)
+        return kept
+
+    def _matches(self, text: CanonicalText) -> Iterator[PhraseMatch]:
+        raw, offsets = text.raw, text.offsets
+        for last, (place, units) in self._automaton.iter(text.units.tobytes().decode("latin-1")):
+            start, end = int(offsets[last - units + 1]), int(offsets[last]) + 1
+            if self._whole_words and (
+                (start > 0 and raw[start - 1].isalnum()) or (end < len(raw) and raw[end].isalnum())
+            ):
+                continue
+            yield PhraseMatch(Span(start, end), place, units)
+
+
+def read_phrase_file(path: str | Path) -> Iterator[tuple[str, str]]:
+    """Place and phrase of each line of a file; empty lines and lines that start with # are none."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8 text; save it as UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"cannot read the phrase file {path}: {error.strerror}") from None
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.startswith("#"):
+            yield f"{path.name}:{number}", line.strip()
+
+
+def write_phrases(
+    index: Path, manifest: Manifest, key: Key, phrases: Iterable[str]
+) -> dict[str, tuple[int, str]]:
+    """Store an index's phrases, sealed; what the manifest is to name. Duplicates are stored once."""
+    unique = list(dict.fromkeys(phrases))
+    PhraseSet(
+        ((f"phrase {place}", phrase) for place, phrase in enumerate(unique, 1)), whole_words=False
+    )
+    if not unique:
+        return {}
+    name = f"phrases-{manifest.generation}.sealed"
+    blob = _sealer(manifest, key).seal(json.dumps(unique).encode(), name)
+    return {name: write_durably(index / name, blob)}
+
+
+def read_phrases(index: Path, manifest: Manifest, key: Key) -> list[str]:
+    """The phrases stored with an index."""
+    phrases: list[str] = []
+    for name in manifest.phrases:
+        blob = (index / name).read_bytes()
+        phrases += json.loads(_sealer(manifest, key).open(blob, name))
+    return phrases
+
+
+def stored_phrases(paths: Sequence[tuple[Path, Manifest]], key: Key) -> Iterator[tuple[str, str]]:
+    """Place and phrase of all phrases stored with some indexes."""
+    for path, manifest in paths:
+        for number, phrase in enumerate(read_phrases(path, manifest, key), 1):
+            yield f"{path.name}:phrase {number}", phrase
+
+
+def _canonical(phrase: str) -> str:
+    return canonical_units(phrase)[0].tobytes().decode("latin-1")
+
+
+def _sealer(manifest: Manifest, key: Key) -> Sealer:
+    return Sealer.derive(key, f"index {manifest.index_id}")

@@ -1,0 +1,198 @@
+"""One immutable part of an index, as it is searched: arrays mapped from files.
+
+Lookup of a hash: its first `bucket_bits` bits choose a bucket of the directory (the range of its
+entries), the next 16 bits are compared with the entries' remainders. Entries that agree give
+ordinals, which give document and offset. An ordinal that is found by chance is harmless: the tags,
+two bits of every gram's hash at every unit, tell how far the match really goes.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guardrail.errors import IndexDamagedError
+from guardrail.indexes.grams import Hashes
+from guardrail.indexes.matching import DEAD, Matches, find_matches
+from guardrail.indexes.runs import MARK_EVERY, DocumentRow, Grid
+from guardrail.indexes.sealed import Sealer, WordKey, Words
+from guardrail.indexes.segment_writer import (
+    _ROW,
+    NAMES_BLOCK,
+    SegmentInfo,
+    ordinal_bits,
+    unpack_bits,
+)
+from guardrail.keys import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a match lies in the corpus: document, and code points of it."""
+
+    document: str
+    collection: str
+    labels: tuple[str, ...]
+    start: int
+    end: int
+
+
+class Segment:
+    """An open segment. Thread-safe: nothing changes after construction."""
+
+    def __init__(
+        self, folder: Path, info: SegmentInfo, grid: Grid, key: Key, dead: NDArray[np.uint32]
+    ) -> None:
+        self.folder, self.info, self.grid = folder, info, grid
+        self._sealer = Sealer.derive(key, f"segment {info.id}")
+        self._directory = self._map("directory", np.uint32)
+        self._remainders = self._map("remainders", np.uint16)
+        self._ordinals = self._map("ordinals", np.uint64)
+        self._tags = self._map("tags", np.uint64)
+        self._marks = self._map("marks", np.uint64)
+        self._names = self._map("names", np.uint8)
+        self._mark_key = WordKey.derive(key, f"marks {info.id}")
+        head, self.table = self._read_documents()
+        self.groups = [(collection, tuple(labels)) for collection, labels in head["groups"]]
+        self._blocks = np.concatenate(([0], np.cumsum(head["blocks"], dtype=np.int64)))
+        counts = np.maximum(
+            (self.table["units"].astype(np.int64) - grid.gram) // grid.stride + 1, 0
+        )
+        self.counts = np.where(self.table["units"] < grid.gram, 0, counts)
+        marks = -(-self.counts // MARK_EVERY)
+        self._first_marks = np.cumsum(marks) - marks
+        self._starts = np.ascontiguousarray(self.table["start"])
+        self._units = np.ascontiguousarray(self.table["units"])
+        self.dead = np.zeros(len(self.table), np.bool_)
+        self.dead[dead] = True
+        groups = self.table["group"] | np.where(self.dead, np.uint32(DEAD), np.uint32(0))
+        self._facts = np.ascontiguousarray(np.stack((self._units, groups), axis=1), np.uint32)
+        self._ordinal_key = ordinal_key = WordKey.derive(key, f"ordinals {info.id}")
+        self._tag_key = tag_key = WordKey.derive(key, f"tags {info.id}")
+        width = ordinal_bits(info.ordinals)
+        shape = (grid.gram, grid.stride, info.bucket_bits, info.hash_bits, width)
+        words = (ordinal_key.k0, ordinal_key.k1, tag_key.k0, tag_key.k1, len(self.groups))
+        self._parameters = np.array([*shape, *words], np.uint64)
+        self._block = lru_cache(maxsize=64)(self._read_block)
+
+    def _map(self, name: str, dtype: type) -> NDArray[Any]:
+        path = self.folder / name
+        size, _ = self.info.files[name]
+        with path.open("rb") as file:
+            actual = os.fstat(file.fileno()).st_size
+            if actual != size:
+                raise IndexDamagedError(
+                    f"{path} has {actual} bytes, the manifest says {size}: the file is truncated "
+                    "or belongs to another index; restore it from a backup or build the index again"
+                )
+            if size == 0:
+                return np.zeros(0, dtype)
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return np.frombuffer(mapped, dtype)
+
+    def _read_documents(self) -> tuple[dict[str, Any], NDArray[Any]]:
+        blob = bytes(self._map("documents", np.uint8))
+        head, _, rows = self._sealer.open(blob, "documents").partition(b"\n")
+        return json.loads(head), np.frombuffer(rows, _ROW)
+
+    def match(self, hashes: Hashes, least: int) -> Matches:
+        """All maximal runs of at least `least` units that the response shares with a document."""
+        matches: Matches = find_matches(
+            hashes,
+            self._parameters,
+            self._directory,
+            self._remainders,
+            self._ordinals,
+            self._tags,
+            self._starts,
+            self._facts,
+            least,
+        )
+        return matches
+
+    def place(self, row: int, start: int, units: int) -> Place:
+        """The place of `units` canonical units from unit `start` of document number `row`.
+
+        Code points are interpolated between marks 8 grams apart: exact there, and in between as
+        exact as the text is even.
+        """
+        identifier, offset = self._block(row // NAMES_BLOCK)[row % NAMES_BLOCK]
+        collection, labels = self.groups[int(self.table["group"][row])]
+        return Place(
+            identifier,
+            collection,
+            labels,
+            offset + self._raw_offset(row, start),
+            offset + self._raw_offset(row, start + units - 1) + 1,
+        )
+
+    def document(self, row: int) -> DocumentRow:
+        """What the table says of document number `row`."""
+        identifier, offset = self._block(row // NAMES_BLOCK)[row % NAMES_BLOCK]
+        collection, labels = self.groups[int(self.table["group"][row])]
+        _, units, chars, _, key = (int(value) for value in self.table[row])
+        return DocumentRow(
+            identifier, collection, labels, offset, int(self._starts[row]), units, chars, key
+        )
+
+    def _read_block(self, block: int) -> list[tuple[str, int]]:
+        blob = bytes(self._names[self._blocks[block] : self._blocks[block + 1]])
+        rows: list[tuple[str, int]] = json.loads(self._sealer.open(blob, f"names {block}"))
+        return rows
+
+    def _raw_offset(self, row: int, unit: int) -> int:
+        step = self.grid.stride * MARK_EVERY
+        units, chars = int(self._units[row]), int(self.table["chars"][row])
+        marks = -(-int(self.counts[row]) // MARK_EVERY)
+        mark = min(unit // step, marks - 1)
+        low = self.mark(int(self._first_marks[row]) + mark)
+        if mark + 1 < marks:
+            high, length = self.mark(int(self._first_marks[row]) + mark + 1), step
+        else:
+            high, length = chars, units - mark * step
+        return low + (unit - mark * step) * (high - low) // max(1, length)
+
+    def mark(self, index: int) -> int:
+        """The raw offset that mark number `index` holds."""
+        word: Words = self._marks[index // 2 : index // 2 + 1].copy()
+        self._mark_key.mask(word, index // 2)
+        return int(word[0]) >> (32 * (index % 2)) & 0xFFFFFFFF
+
+    def marks(self, row: int, count: int) -> NDArray[np.uint32]:
+        """All marks of document number `row`."""
+        first = int(self._first_marks[row])
+        words = self._marks[first // 2 : (first + count + 1) // 2].copy()
+        self._mark_key.mask(words, first // 2)
+        marks: NDArray[np.uint32] = words.view(np.uint32)[first % 2 : first % 2 + count]
+        return marks
+
+    def tag_words(self, start: int, count: int) -> tuple[Words, int]:
+        """The unmasked words that hold the tags of `count` grams from ordinal `start`, and how many
+        tags of the first word come before."""
+        first, last = start * self.grid.stride, (start + count) * self.grid.stride
+        words = self._tags[first // 32 : -(-last // 32)].copy()
+        self._tag_key.mask(words, first // 32)
+        return words, first % 32
+
+    def entries(self, partition: int, partitions: int) -> tuple[Words, Words]:
+        """Bits 8 to 40 of the hash (as far as known) and the ordinal of each entry of a partition."""
+        bits = self.info.bucket_bits
+        buckets = (1 << bits) // partitions
+        edges = self._directory[partition * buckets : (partition + 1) * buckets + 1]
+        first, last = int(edges[0]), int(edges[-1])
+        bucket = np.repeat(np.arange(buckets, dtype=np.uint64), np.diff(edges.astype(np.int64)))
+        remainders = self._remainders[first:last].astype(np.uint64)
+        middle = (bucket << np.uint64(40 - bits)) | (remainders << np.uint64(24 - bits))
+        width = ordinal_bits(self.info.ordinals)
+        word = first * width // 64
+        words = self._ordinals[word : last * width // 64 + 1].copy()
+        self._ordinal_key.mask(words, word)
+        return middle, unpack_bits(words, first * width - word * 64, width, last - first)
