@@ -484,7 +484,7 @@ def _prose_edits(
 def _widen(text: str, piece: _Piece, limit: int) -> _Piece:
     """A piece with what only changes its last character, which must be one that goes itself."""
     end = piece.end
-    if text[end - 1] in "`~" or text[end - 1].isspace():
+    if text[end - 1] in "`~>" or text[end - 1].isspace():
         return piece
     while end < limit and _extends(text[end]):
         end += 1

@@ -66,11 +66,15 @@ def canonicalise(raw: str) -> CanonicalText:
 
 def canonical_units(raw: str) -> tuple[Units, Offsets]:
     """`units` and `offsets` of a string; see `CanonicalText`."""
-    points = np.frombuffer(raw.encode("utf-32-le", "surrogatepass"), np.uint32)
+    points: NDArray[Any]
+    if raw.isascii():
+        points = np.frombuffer(raw.encode("ascii"), np.uint8)
+    else:
+        points = np.frombuffer(raw.encode("utf-32-le", "surrogatepass"), np.uint32)
     pages, table, pool = _table()
-    units, offsets, needed = _map_points(points, pages, table, pool, len(points) + 16)
-    if needed > len(units):
-        units, offsets, needed = _map_points(points, pages, table, pool, needed)
+    units, offsets, needed = _map_points(points, pages, table, pool, len(points) + 1)
+    if needed >= len(units):
+        units, offsets, needed = _map_points(points, pages, table, pool, needed + 1)
     return units[:needed], offsets[:needed]
 
 
@@ -85,36 +89,37 @@ def _table() -> tuple[NDArray[np.uint16], NDArray[np.uint32], Units]:
 
 @kernel()
 def _map_points(
-    points: NDArray[np.uint32],
+    points: NDArray[Any],
     pages: NDArray[np.uint16],
     table: NDArray[np.uint32],
     pool: Units,
     capacity: int,
 ) -> tuple[Units, Offsets, int]:
-    """Map code points through the table; units past `capacity` are counted and not written."""
+    """Map code points through the table; units past `capacity` are counted and not written.
+
+    A point of one unit or none, which nearly all are, costs no branch on which it is: its unit is
+    written in any case, and the place to write moves on or does not.
+    """
     units = np.empty(capacity, np.uint8)
     offsets = np.empty(capacity, np.uint32)
     written = 0
     for index in range(len(points)):
-        point = points[index]
-        entry = table[
-            (np.int64(pages[point >> np.uint32(8)]) << 8) | np.int64(point & np.uint32(255))
-        ]
+        point = np.uint32(points[index])
+        page = np.uint32(pages[point >> np.uint32(8)])
+        entry = table[(page << np.uint32(8)) | (point & np.uint32(255))]
         count = np.int64(entry >> np.uint32(24))
-        if count == 1:
-            if written < capacity:
-                units[written] = np.uint8(entry & np.uint32(255))
-                offsets[written] = np.uint32(index)
-            written += 1
-        elif count > 1:
-            if written + count <= capacity:
-                packed = entry & np.uint32(0xFFFFFF)
-                for step in range(count):
+        if count > 1:
+            packed = entry & np.uint32(0xFFFFFF)
+            for step in range(count):
+                if written + step < capacity:
                     if count <= 3:
-                        unit = np.uint8(packed >> np.uint32(8 * step) & np.uint32(255))
+                        unit = np.uint8((packed >> np.uint32(8 * step)) & np.uint32(255))
                     else:
                         unit = pool[np.int64(packed) + step]
                     units[written + step] = unit
                     offsets[written + step] = np.uint32(index)
-            written += count
+        elif written < capacity:
+            units[written] = np.uint8(entry & np.uint32(255))
+            offsets[written] = np.uint32(index)
+        written += count
     return units, offsets, written

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from guardrail.detector import Context
 from guardrail.findings import Evidence, Finding
-from guardrail.indexes.grams import Hashes, hash_grams
+from guardrail.indexes.grams import Hashes, hash_grams, roll_grams
 from guardrail.indexes.index import Index
 from guardrail.indexes.phrases import PhraseSet, read_phrase_file, stored_phrases
 from guardrail.indexes.segment import Segment
@@ -40,15 +40,15 @@ class OverlapDetector:
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
         """See `Detector.scan`. Raises IndexDamagedError where an index turned out to be damaged."""
-        hashed: dict[tuple[int, str], Hashes] = {}
+        hashed: dict[tuple[int, str], tuple[Hashes, Hashes]] = {}
         runs: list[_Run] = []
         for watched in self._indexes:
             index = watched.current()
             shape = (index.grid.gram, index.manifest.key_id)
-            hashes = hashed.get(shape)
-            if hashes is None:
-                hashes = hashed[shape] = hash_grams(text.units, index.grid.gram, index.gram_key)
-            for segment, matches in index.match(hashes, index.grid.bound):
+            if shape not in hashed:
+                rolled = roll_grams(text.units, index.grid.gram, index.gram_key)
+                hashed[shape] = rolled, hash_grams(rolled, index.gram_key)
+            for segment, matches in index.match(*hashed[shape], index.grid.bound):
                 for start, end, row, origin, copies in matches.tolist():
                     runs.append(_Run(start, end, row, origin, copies, segment, index))
         if not runs:

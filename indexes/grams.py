@@ -1,8 +1,10 @@
 """Keyed hashes of k-grams of canonical units.
 
-A gram's hash is a rolling polynomial over its units with a secret odd base (modulo 2^64), and then
-SipHash-2-4 (Aumasson and Bernstein 2012) over that, with a secret key. Both come from the master
-key, so that without it a hash says nothing about the gram.
+A gram's fingerprint starts as a rolling polynomial over its units with a secret odd base (modulo
+2^64). What an index is searched by is SipHash-2-4 (Aumasson and Bernstein 2012) of that, with a
+secret key. Base and key come from the master key, so that without it a hash says nothing about the
+gram. The polynomial itself never leaves memory; two mixed bits of it, the gram's tag, are stored
+masked (see `sealed.WordKey`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ Hashes = NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class GramKey:
-    """The secrets of the gram hash: the polynomial's base and SipHash's two key words."""
+    """The secrets of the gram hash: the polynomial's base, and SipHash's two key words."""
 
     base: np.uint64
     k0: np.uint64
@@ -34,37 +36,56 @@ class GramKey:
         return cls(words[0] | np.uint64(1), words[1], words[2])
 
 
-def hash_grams(units: Units, gram: int, key: GramKey) -> Hashes:
-    """The hash of the gram that starts at each unit: uint64, shape (max(0, n - gram + 1),)."""
-    hashes: Hashes = hash_units(units, gram, key.base, key.k0, key.k1)
+def roll_grams(units: Units, gram: int, key: GramKey) -> Hashes:
+    """The polynomial of the gram that starts at each unit: uint64, shape (max(0, n - gram + 1),)."""
+    rolled: Hashes = _roll(units, gram, key.base)
+    return rolled
+
+
+def hash_grams(rolled: Hashes, key: GramKey) -> Hashes:
+    """The keyed hashes of polynomials, same shape."""
+    hashes: Hashes = _hash(rolled, key.k0, key.k1)
     return hashes
 
 
 @kernel()
-def hash_units(units: Units, gram: int, base: np.uint64, k0: np.uint64, k1: np.uint64) -> Hashes:
-    """`hash_grams` for other kernels to call."""
+def _roll(units: Units, gram: int, base: np.uint64) -> Hashes:
     count = max(0, len(units) - gram + 1)
-    hashes = np.empty(count, np.uint64)
+    rolled = np.empty(count, np.uint64)
     if count == 0:
-        return hashes
+        return rolled
     top = np.uint64(1)
     value = np.uint64(0)
     for index in range(gram):
         value = value * base + np.uint64(units[index]) + np.uint64(1)
         top *= base
-    hashes[0] = value
+    rolled[0] = value
     for index in range(1, count):
-        value = (
-            value * base
-            + np.uint64(units[index + gram - 1])
-            + np.uint64(1)
-            - top * (np.uint64(units[index - 1]) + np.uint64(1))
-        )
-        hashes[index] = value
-    # A second loop, because this one is free of carried dependencies and so is vectorised.
-    for index in range(count):
-        hashes[index] = siphash(hashes[index], k0, k1)
+        new = np.uint64(units[index + gram - 1]) + np.uint64(1)
+        old = np.uint64(units[index - 1]) + np.uint64(1)
+        value = value * base + (new - top * old)
+        rolled[index] = value
+    return rolled
+
+
+@kernel()
+def _hash(rolled: Hashes, k0: np.uint64, k1: np.uint64) -> Hashes:
+    hashes = np.empty(len(rolled), np.uint64)
+    for index in range(len(rolled)):
+        hashes[index] = siphash(rolled[index], k0, k1)
     return hashes
+
+
+@kernel(inline=True)
+def tag_of(rolled: np.uint64) -> np.uint64:
+    """Two bits on which every unit of a gram has its effect: what tells, unit by unit, how far a
+    match goes. Without mixing, the last unit would hardly reach the upper bits, nor the first the
+    lower ones (the multipliers are MurmurHash3's finaliser)."""
+    rolled ^= rolled >> np.uint64(33)
+    rolled *= np.uint64(0xFF51AFD7ED558CCD)
+    rolled ^= rolled >> np.uint64(33)
+    rolled *= np.uint64(0xC4CEB9FE1A85EC53)
+    return rolled >> np.uint64(62)
 
 
 @kernel(inline=True)

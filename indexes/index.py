@@ -111,13 +111,14 @@ class Index:
         ):
             yield from check_file(self.path / name, size, digest)
 
-    def match(self, hashes: Hashes, least: int) -> list[tuple[Segment, Matches]]:
-        """Runs shared with each segment, for gram hashes made with `gram_key` and `grid.gram`."""
+    def match(self, rolled: Hashes, hashes: Hashes, least: int) -> list[tuple[Segment, Matches]]:
+        """Runs shared with each segment, for gram polynomials and hashes made with
+        `gram_key` and `grid.gram`."""
         if self.damage is not None:
             raise IndexDamagedError(self.damage)
         found = []
         for segment in self.segments:
-            matches = segment.match(hashes, least)
+            matches = segment.match(rolled, hashes, least)
             if len(matches):
                 found.append((segment, matches))
         return found

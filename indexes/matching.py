@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from guardrail.indexes.grams import Hashes, siphash
+from guardrail.indexes.grams import Hashes, siphash, tag_of
 from guardrail.indexes.sealed import Words
 from guardrail.jit import kernel
 
@@ -54,7 +54,15 @@ def equal_mask(context: Any, array: Any, index: Any, value: Any) -> Any:
 
 
 @kernel()
+def _grown(array: NDArray[np.int64]) -> NDArray[np.int64]:
+    wider = np.empty(2 * len(array), np.int64)
+    wider[: len(array)] = array
+    return wider
+
+
+@kernel()
 def find_matches(
+    rolled: Hashes,
     hashes: Hashes,
     parameters: NDArray[np.uint64],
     directory: NDArray[np.uint32],
@@ -65,7 +73,8 @@ def find_matches(
     facts: NDArray[np.uint32],
     least: int,
 ) -> Matches:
-    """Maximal runs of at least `least` units; see `Matches`. A run inside another of the same
+    """Maximal runs of at least `least` units; see `Matches`. `rolled` and `hashes` are those of the
+    response's grams. A run inside another of the same
     group is counted there and not listed.
 
     `parameters`: gram, stride, bucket bits, known hash bits, ordinal bits, the two words of the
@@ -116,8 +125,8 @@ def find_matches(
                 entry += np.uint64(1)
             if entry < high and remainders[entry] == wanted:
                 if seeds == len(seed_at):
-                    seed_at = np.concatenate((seed_at, np.empty_like(seed_at)))
-                    seed_first = np.concatenate((seed_first, np.empty_like(seed_first)))
+                    seed_at = _grown(seed_at)
+                    seed_first = _grown(seed_first)
                 seed_at[seeds] = block + index
                 seed_first[seeds] = np.int64(entry)
                 seeds += 1
@@ -168,7 +177,7 @@ def find_matches(
                     word = position >> 5
                     packed = tags[word] ^ siphash(np.uint64(word), tag_k0, tag_k1)
                 tag = packed >> np.uint64(2 * (position & 31))
-                if (tag ^ hashes[right + 1]) & np.uint64(3) != np.uint64(0):
+                if (tag ^ tag_of(rolled[right + 1])) & np.uint64(3) != np.uint64(0):
                     break
                 right += 1
             left = at
@@ -179,7 +188,7 @@ def find_matches(
                     word = position >> 5
                     packed = tags[word] ^ siphash(np.uint64(word), tag_k0, tag_k1)
                 tag = packed >> np.uint64(2 * (position & 31))
-                if (tag ^ hashes[left - 1]) & np.uint64(3) != np.uint64(0):
+                if (tag ^ tag_of(rolled[left - 1])) & np.uint64(3) != np.uint64(0):
                     break
                 left -= 1
             diagonals[slot] = diagonal
@@ -187,7 +196,13 @@ def find_matches(
             if right - left + gram < least:
                 continue
 
-            row = np.searchsorted(starts, np.uint32(ordinal), side="right") - 1
+            row, above = 0, len(starts)
+            while above - row > 1:
+                middle = (row + above) >> 1
+                if np.int64(starts[middle]) <= ordinal:
+                    row = middle
+                else:
+                    above = middle
             if facts[row, 1] & np.uint32(DEAD):
                 continue
             origin = np.int64(starts[row]) * stride
@@ -207,7 +222,9 @@ def find_matches(
             else:
                 copies = 1
                 if found == len(out):
-                    out = np.concatenate((out, np.empty_like(out)))
+                    wider = np.empty((2 * found, 5), np.int64)
+                    wider[:found] = out
+                    out = wider
                 target = found
                 latest[group] = found
                 found += 1

@@ -8,8 +8,9 @@ list is sorting integers.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.indexes.documents import Document
-from guardrail.indexes.grams import GramKey, Hashes, hash_grams
-from guardrail.indexes.sealed import Sealer, Words
+from guardrail.indexes.grams import GramKey, Hashes, hash_grams, roll_grams, tag_of
+from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.jit import kernel
 from guardrail.keys import Key, fingerprint
 from guardrail.text import Offsets, canonical_units
@@ -71,6 +72,9 @@ class DocumentRow:
     key: int
 
 
+_FIELDS = tuple(field.name for field in fields(DocumentRow))
+
+
 class GramSource(Protocol):
     """Where a segment's content comes from: a run, or the living part of an older segment."""
 
@@ -111,13 +115,13 @@ class RunWriter:
     def add(self, document: Document) -> int:
         """Take a document in; returns its canonical length in units."""
         units, offsets = canonical_units(document.text)
-        hashes = hash_grams(units, self.grid.gram, self._gram_key)
+        rolled = roll_grams(units, self.grid.gram, self._gram_key)
         count = self.grid.count(len(units))
         stride = self.grid.stride
         if count:
             self._reserve(self._ordinals + count)
-            write_tags(hashes, self._tags, self._ordinals * stride)
-            self._hashes.append(hashes[::stride].copy())
+            write_tags(rolled, self._tags, self._ordinals * stride)
+            self._hashes.append(hash_grams(rolled[::stride].copy(), self._gram_key))
             self._marks.append(_marks(offsets, count, stride))
         self._rows.append(
             DocumentRow(
@@ -156,10 +160,15 @@ class RunWriter:
         marks = np.concatenate(self._marks) if self._marks else np.zeros(0, np.uint32)
         np.save(self.folder / f"{name}.starts.npy", starts)
         np.save(self.folder / f"{name}.entries.npy", entries)
-        np.save(self.folder / f"{name}.tags.npy", self._tags[:words])
+        # A fresh mask for each run: one mask over two contents would give their difference away.
+        nonce = secrets.token_hex(16)
+        tags = self._tags[:words]
+        WordKey.derive(self.key, f"run {nonce}").mask(tags, 0)
+        np.save(self.folder / f"{name}.tags.npy", tags)
         np.save(self.folder / f"{name}.marks.npy", marks)
-        rows = json.dumps([list(asdict(row).values()) for row in self._rows]).encode()
-        (self.folder / f"{name}.rows").write_bytes(self._sealer.seal(rows, name))
+        rows = [[getattr(row, name) for name in _FIELDS] for row in self._rows]
+        content = json.dumps({"nonce": nonce, "rows": rows}).encode()
+        (self.folder / f"{name}.rows").write_bytes(self._sealer.seal(content, name))
         self.written.append(name)
         self._reset()
 
@@ -169,7 +178,7 @@ class Run:
 
     def __init__(self, folder: Path, name: str, grid: Grid, key: Key) -> None:
         self._folder, self._name = folder, name
-        self._sealer = Sealer.derive(key, "run")
+        self._key, self._sealer = key, Sealer.derive(key, "run")
         self._starts = self._array("starts", np.uint64)
         self._entries = self._array("entries", np.uint64)
         self.ordinals = len(self._array("tags", np.uint64)) * 32 // grid.stride
@@ -184,15 +193,21 @@ class Run:
         return np.asarray(self._entries[first:last])
 
     def tags(self) -> Iterator[Words]:
-        yield np.array(self._array("tags", np.uint64))
+        words = np.array(self._array("tags", np.uint64))
+        WordKey.derive(self._key, f"run {self._content()['nonce']}").mask(words, 0)
+        yield words
 
     def marks(self) -> Iterator[NDArray[np.uint32]]:
         yield np.asarray(self._array("marks", np.uint32))
 
     def documents(self) -> Iterator[DocumentRow]:
-        blob = (self._folder / f"{self._name}.rows").read_bytes()
-        for id_, collection, labels, *numbers in json.loads(self._sealer.open(blob, self._name)):
+        for id_, collection, labels, *numbers in self._content()["rows"]:
             yield DocumentRow(id_, collection, tuple(labels), *numbers)
+
+    def _content(self) -> dict[str, Any]:
+        blob = (self._folder / f"{self._name}.rows").read_bytes()
+        content: dict[str, Any] = json.loads(self._sealer.open(blob, self._name))
+        return content
 
 
 def _marks(offsets: Offsets, count: int, stride: int) -> NDArray[np.uint32]:
@@ -201,11 +216,11 @@ def _marks(offsets: Offsets, count: int, stride: int) -> NDArray[np.uint32]:
 
 
 @kernel()
-def write_tags(hashes: Hashes, tags: Words, position: int) -> None:
-    """Store two bits of each hash from `position` (in units) on."""
-    for index in range(len(hashes)):
+def write_tags(rolled: Hashes, tags: Words, position: int) -> None:
+    """Store the tag of each gram from `position` (in units) on."""
+    for index in range(len(rolled)):
         place = position + index
-        tags[place >> 5] |= (hashes[index] & np.uint64(3)) << np.uint64(2 * (place & 31))
+        tags[place >> 5] |= tag_of(rolled[index]) << np.uint64(2 * (place & 31))
 
 
 @kernel()

@@ -103,9 +103,10 @@ class Segment:
         head, _, rows = self._sealer.open(blob, "documents").partition(b"\n")
         return json.loads(head), np.frombuffer(rows, _ROW)
 
-    def match(self, hashes: Hashes, least: int) -> Matches:
+    def match(self, rolled: Hashes, hashes: Hashes, least: int) -> Matches:
         """All maximal runs of at least `least` units that the response shares with a document."""
         matches: Matches = find_matches(
+            rolled,
             hashes,
             self._parameters,
             self._directory,

@@ -42,7 +42,7 @@ ensure_env() {
         return
     fi
     echo "Installing corpus-guardrail[$extra] into .venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    "$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check \
         -e "${ROOT}[$extra]" -c "$ROOT/constraints.txt"
     printf '%s\n' "$stamp" >"$venv/.has-$extra"
 }

@@ -1,6 +1,6 @@
 """The answers of a model that make_sample.py writes beside the sample corpus.
 
-Each is a dict of `id`, `response`, `expect` (`clean` or `leak`) and `about`, which says how the
+Each is a dict of `id`, `text`, `expect` (`clean` or `leak`) and `about`, which says how the
 leak is disguised. A leak quotes about forty words of one document.
 """
 
@@ -142,4 +142,4 @@ def responses(
 
 
 def answer(name: str, text: str, expect: str, about: str) -> dict[str, str]:
-    return {"id": name, "response": text, "expect": expect, "about": about}
+    return {"id": name, "text": text, "expect": expect, "about": about}

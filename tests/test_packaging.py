@@ -8,11 +8,14 @@ import sys
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+import guardrail
 
 ROOT = Path(__file__).resolve().parent.parent
 LINKS = ("indexes", "classifiers", "server")
@@ -32,11 +35,9 @@ def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def project() -> dict[str, dict[str, list[str]]]:
-    settings: dict[str, dict[str, dict[str, list[str]]]] = tomllib.loads(
-        (ROOT / "pyproject.toml").read_text("utf-8")
-    )
-    return settings["project"]
+def project() -> dict[str, Any]:
+    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return table
 
 
 def requirements() -> list[Requirement]:
@@ -109,10 +110,13 @@ def test_the_pins_are_sorted_and_unique() -> None:
 
 
 def test_the_command_points_at_a_function() -> None:
-    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
-    module, _, function = scripts["guardrail"].partition(":")
+    module, _, function = project()["scripts"]["guardrail"].partition(":")
     done = python("-c", f"from {module} import {function} as f; assert callable(f)", cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_package_knows_its_version() -> None:
+    assert guardrail.__version__ == project()["version"]
 
 
 def test_the_first_changelog_entries_are_unreleased_and_this_version() -> None:

@@ -1,4 +1,4 @@
-"""The programs in scripts/: the sample corpus, and the commands of documents."""
+"""The programs in scripts/: the sample corpus, commands of documents, contents of distributions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
+import zipfile
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -110,7 +113,7 @@ def test_answers_are_what_they_are_said_to_be(sample: Path) -> None:
     assert {answer["expect"] for answer in answers} == {"clean", "leak"}
     assert len({answer["id"] for answer in answers}) == len(answers)
     for answer in answers:
-        text = answer["response"]
+        text = answer["text"]
         named = any(squeezed(phrase) in squeezed(text) for phrase in phrases)
         leaks = bool(runs(text) & known) or named
         assert leaks == (answer["expect"] == "leak"), answer["id"]
@@ -172,3 +175,90 @@ def test_blocks_share_a_folder_and_run_in_order(tmp_path: Path) -> None:
     assert status == 0, output
     assert output.count(" ok, ") == 2
     assert not (tmp_path / "made").exists()
+
+
+PYPROJECT = """
+[project]
+name = "corpus-guardrail"
+version = "0.1.0"
+license = "Apache-2.0"
+requires-python = ">=3.11"
+"""
+METADATA = """Name: corpus-guardrail
+Version: 0.1.0
+License-Expression: Apache-2.0
+Requires-Python: >=3.11
+
+The description.
+"""
+PACKAGE = {
+    f"guardrail/{name}": name
+    for name in ("py.typed", "canonical.npz", "indexes/__init__.py", "policy.yaml")
+}
+INFO = "corpus_guardrail-0.1.0.dist-info"
+WHEEL = PACKAGE | {
+    f"{INFO}/METADATA": METADATA,
+    **{f"{INFO}/{name}": "" for name in ("RECORD", "WHEEL", "entry_points.txt", "top_level.txt")},
+    **{f"{INFO}/licenses/{name}": "" for name in ("LICENSE", "NOTICE")},
+}
+SDIST_OTHERS = (
+    *("CHANGELOG.md", "LICENSE", "MANIFEST.in", "NOTICE", "README.md", "constraints.txt"),
+    *("pyproject.toml", "PKG-INFO", "setup.cfg", "corpus_guardrail.egg-info/SOURCES.txt"),
+)
+SDIST = PACKAGE | dict.fromkeys(SDIST_OTHERS, "")
+
+
+def distributions(
+    folder: Path, wheel: Sequence[tuple[str, str]], sdist: Mapping[str, str]
+) -> tuple[Path, Path]:
+    """A source tree whose folder `indexes` is a link, and archives that hold what is given."""
+    tree, dist = folder / "tree", folder / "dist"
+    (tree / "indexes").mkdir(parents=True)
+    (tree / "guardrail").mkdir()
+    (tree / "guardrail" / "indexes").symlink_to("../indexes")
+    for name, text in (PACKAGE | {"pyproject.toml": PYPROJECT}).items():
+        (tree / name).write_text(text, "utf-8")
+    dist.mkdir()
+    with zipfile.ZipFile(dist / "corpus_guardrail-0.1.0-py3-none-any.whl", "w") as archive:
+        for name, text in wheel:
+            archive.writestr(name, text)
+    loose = folder / "loose"
+    with tarfile.open(dist / "corpus_guardrail-0.1.0.tar.gz", "w:gz") as archive_tar:
+        for name, text in sdist.items():
+            loose.write_text(text, "utf-8")
+            archive_tar.add(loose, f"corpus_guardrail-0.1.0/{name}")
+    return tree, dist
+
+
+def test_a_distribution_with_everything_once_is_accepted(tmp_path: Path) -> None:
+    status, output = script("check_dist.py", *distributions(tmp_path, [*WHEEL.items()], SDIST))
+    assert status == 0, output
+    assert output.count("4 package files, each once") == 2
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+@pytest.mark.parametrize(
+    ("wheel", "sdist", "said"),
+    [
+        ([("tests/test_x.py", "")], {}, "wheel: tests/test_x.py does not belong there"),
+        ([("indexes/__init__.py", "")], {}, "wheel: indexes/__init__.py does not belong there"),
+        ([("guardrail/py.typed", "py.typed")], {}, "guardrail/py.typed is there 2 times"),
+        ([], {"indexes/__init__.py": ""}, "sdist: indexes/__init__.py does not belong there"),
+        ([], {"guardrail/canonical.npz": "old"}, "sdist: guardrail/canonical.npz differs"),
+    ],
+)
+def test_what_does_not_belong_in_a_distribution_is_named(
+    tmp_path: Path, wheel: list[tuple[str, str]], sdist: dict[str, str], said: str
+) -> None:
+    folders = distributions(tmp_path, [*WHEEL.items(), *wheel], SDIST | sdist)
+    status, output = script("check_dist.py", *folders)
+    assert status == 1
+    assert said in output
+
+
+@pytest.mark.parametrize("name", [*PACKAGE, f"{INFO}/licenses/NOTICE"])
+def test_what_is_missing_from_a_wheel_is_named(tmp_path: Path, name: str) -> None:
+    wheel = [entry for entry in WHEEL.items() if entry[0] != name]
+    status, output = script("check_dist.py", *distributions(tmp_path, wheel, SDIST))
+    assert status == 1
+    assert f"wheel: {name} is there 0 times instead of once" in output

@@ -6,10 +6,10 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, Self, cast
 
 from guardrail.indexes.documents import Document, Unreadable
-from guardrail.indexes.readers.decoding import printable
+from guardrail.indexes.readers.decoding import BLOCK, printable
 from guardrail.indexes.readers.problems import Rejected, explain
 from guardrail.indexes.readers.streams import Source, bounded, rewindable
 
@@ -45,7 +45,7 @@ def read_zip(source: Source, descend: Descend) -> Iterator[Document | Unreadable
 def read_tar(source: Source, descend: Descend) -> Iterator[Document | Unreadable]:
     """The regular files of a tar archive, streamed; links and hidden files are left out."""
     _check_depth(source)
-    with tarfile.open(fileobj=source.stream, mode="r|") as archive:
+    with tarfile.open(fileobj=source.stream, mode="r|", tarinfo=_Header) as archive:
         for info in archive:
             if not info.isreg() or _is_hidden(info.name):
                 continue
@@ -58,6 +58,28 @@ def read_tar(source: Source, descend: Descend) -> Iterator[Document | Unreadable
             cast(Any, archive).members.clear()
             if source.budget.left < 0:
                 return
+        _check_end(cast(BinaryIO, archive.fileobj))
+
+
+class _Header(tarfile.TarInfo):
+    """A header whose damage is told: past the first one, the library takes it for the end."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.HeaderError as error:
+            # What the library calls the sound end of an archive, by a name that is not public.
+            if type(error).__name__ == "EOFHeaderError":
+                raise
+            raise Rejected("cut short or damaged: the rest of the archive was not read") from error
+
+
+def _check_end(stream: BinaryIO) -> None:
+    """Read what follows the end mark: checksums of a compressed archive are found there."""
+    while block := stream.read(BLOCK):
+        if block.strip(b"\0"):
+            raise Rejected("data after the end mark of the archive was not read")
 
 
 def _member(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from stat import S_ISREG
@@ -38,8 +39,11 @@ def find(path: str) -> list[Member]:
     return sorted(members, key=lambda member: (member.name, member.path))
 
 
-def open_member(path: str) -> BinaryIO:
-    """The bytes of one file. Raises `OSError`, or `SourceError` for a store with no backend."""
+def open_member(path: str) -> AbstractContextManager[BinaryIO]:
+    """The bytes of one file, for a `with` statement.
+
+    Raises `OSError`, or `SourceError` for a store with no backend.
+    """
     if remote.is_url(path):
         return remote.open_url(path)
     return Path(path).open("rb")

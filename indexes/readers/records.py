@@ -35,9 +35,11 @@ class RecordReader:
                 if text is None:
                     return (Unreadable(place, reason),)
             id = self._id(record, place)
-            if self._plain and len(text) <= options.piece_chars:
-                return (Document(id, text, options.collection, options.labels),)
-            collection, labels = self._belonging(record)
+            collection, labels = options.collection, options.labels
+            if not self._plain:
+                collection, labels = self._belonging(record)
+            if len(text) <= options.piece_chars:
+                return (Document(id, text, collection, labels),)
             return documents((text,), id, options, collection, labels)
         if type(record) is str:
             return documents((record,), place, options)

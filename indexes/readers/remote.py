@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, BinaryIO
 
 from guardrail.errors import SourceError
 from guardrail.indexes.readers.decoding import printable
 from guardrail.indexes.readers.unit import Member
 
 _MAGIC = "*?["
-# What stores call the version of a file, as far as it stays the same between two looks.
-_VERSIONS = ("mtime", "LastModified", "last_modified", "updated", "ETag", "etag", "created", "CRC")
+# What stores call the version of a file; the first that one tells is taken.
+_VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created", "CRC")
 # Where any byte is as cheap to reach as the first.
 _SEEKABLE = frozenset({"file", "local", "memory", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"})
 
@@ -41,10 +44,13 @@ def find(url: str) -> list[Member]:
     return members
 
 
-def open_url(url: str) -> BinaryIO:
+@contextmanager
+def open_url(url: str) -> Iterator[BinaryIO]:
     """The bytes of one remote file. Raises what its store raises, or `SourceError`."""
+    # Held until the stream is done with: an archive's file system closes the archive as it goes.
     system, path = _system(url)
-    return cast(BinaryIO, system.open(path, "rb"))
+    with system.open(path, "rb") as stream:
+        yield stream
 
 
 def look(url: str) -> tuple[int, str]:
@@ -117,8 +123,15 @@ def _member_url(url: str, system: Any, place: str) -> str:
 
 
 def _signature(info: dict[str, Any]) -> tuple[int, str]:
-    version = [f"{key}={info[key]}" for key in _VERSIONS if info.get(key) is not None]
-    return int(info.get("size") or 0), " ".join(version)
+    for key in _VERSIONS:
+        version = info.get(key)
+        if version is not None:
+            # A listing and a single look may tell the same time in different types.
+            if isinstance(version, datetime):
+                version = version.timestamp()
+            shown = f"{version:.6f}" if isinstance(version, float) else str(version)
+            return int(info.get("size") or 0), f"{key}={shown}"
+    return int(info.get("size") or 0), ""
 
 
 def _is_hidden(name: str) -> bool:

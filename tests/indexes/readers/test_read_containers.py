@@ -83,7 +83,7 @@ def test_truncated_files_give_what_can_be_read(tmp_path: Path, suffix: str) -> N
 @pytest.mark.parametrize("suffix", COMPRESSORS)
 def test_bombs_stop(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "FREE_EXPANSION", 1_000_000)
-    data = COMPRESSORS[suffix](b"boom " * 4_000_000)
+    data = COMPRESSORS[suffix](b"boom " * 1_000_000)
     (tmp_path / f"a.txt.{suffix}").write_bytes(data)
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
         archive.writestr(f"in.txt.{suffix}", data)
@@ -168,8 +168,27 @@ def test_tar(tmp_path: Path, name: str) -> None:
     found = read_all(tmp_path / name)
     assert contents(found) == {f"{name}!a.txt": "text", f"{name}!./b.txt.gz": "b"}
     assert not problems(found)
-    (tmp_path / name).write_bytes(data[:200])
-    assert problems(read_all(tmp_path / name))
+    for damaged in (data[: len(data) // 20], data[: len(data) // 9], data[:-9], data[:-1]):
+        if name != "a.tar" or len(damaged) < len(data) - 9:
+            (tmp_path / name).write_bytes(damaged)
+            assert problems(read_all(tmp_path / name))
+    (tmp_path / name).write_bytes(data + data)
+    assert "after the end" in problems(read_all(tmp_path / name))[name]
+
+
+def test_a_damaged_header_in_a_tar_is_told(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for member in ("a.txt", "b.txt"):
+            info = tarfile.TarInfo(member)
+            info.size = 4
+            archive.addfile(info, io.BytesIO(b"text"))
+    data = bytearray(buffer.getvalue())
+    data[1024 + 150] ^= 1
+    (tmp_path / "a.tar").write_bytes(data)
+    found = read_all(tmp_path / "a.tar")
+    assert contents(found) == {"a.tar!a.txt": "text"}
+    assert "damaged" in problems(found)["a.tar"]
 
 
 def mail(number: int, id: str | None = None) -> EmailMessage:

@@ -1,0 +1,175 @@
+"""Canonical text: what may change without changing it, and that offsets lead back exactly."""
+
+from __future__ import annotations
+
+import random
+import re
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guardrail.findings import Span
+from guardrail.text import canonical_units, canonicalise
+
+ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=80)
+PROSE = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz ABCXYZ 0123456789 .,éß"), max_size=80)
+
+
+def form(text: str) -> bytes:
+    return canonical_units(text)[0].tobytes()
+
+
+# --- invariances: each of these changes a text and must not change its canonical form ----------
+
+ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u180e\u202e\u2066\ufe0f\U000e0100"
+LOOK_ALIKES = str.maketrans("aeopcxyABEKMHOPCTX", "аеорсхуАВЕКМНОРСТХ")
+GREEK = str.maketrans("ovABEZHIKMNOPTYX", "ονΑΒΕΖΗΙΚΜΝΟΡΤΥΧ")
+FULL_WIDTH = {ord(c): ord(c) + 0xFEE0 for c in map(chr, range(0x21, 0x7F))}
+LEET = str.maketrans(
+    {"o": "0", "l": "1", "e": "3", "a": "4", "s": "5", "t": "7", "b": "8", "z": "2"}
+)
+
+
+def _bold(text: str) -> str:
+    return "".join(chr(ord(c) - ord("a") + 0x1D41A) if "a" <= c <= "z" else c for c in text)
+
+
+CHANGES = {
+    "upper case": lambda text: text.upper(),
+    "lower case": lambda text: text.lower(),
+    "swapped case": lambda text: text.swapcase(),
+    "full width": lambda text: text.translate(FULL_WIDTH),
+    "no spaces": lambda text: text.replace(" ", ""),
+    "double spaces": lambda text: text.replace(" ", "  \t\u00a0\u3000"),
+    "wrapped": lambda text: text.replace(" ", "\r\n"),
+    "hyphen joins": lambda text: re.sub(r"(\w)(\w)", "\\1-\n\\2", text, count=3),
+    "punctuation": lambda text: re.sub(r"(\w)", r"\1.,;:!?…'\"", text),
+    "Markdown": lambda text: "> **" + text.replace(" ", "** _*`~#|") + "**",
+    "accents": lambda text: re.sub(r"([a-zA-Z])", "\\1\u0301\u0323\u20dd", text),
+    "decomposed": lambda text: unicodedata.normalize("NFD", text),
+    "composed": lambda text: unicodedata.normalize("NFKC", text),
+    "zero width": lambda text: ZERO_WIDTH.join(text),
+    "letter spacing": lambda text: " ".join(text),
+    "Cyrillic": lambda text: text.translate(LOOK_ALIKES),
+    "Greek": lambda text: text.translate(GREEK),
+    "digits for letters": lambda text: text.translate(LEET),
+    "mathematical bold": _bold,
+    "emoji between": lambda text: "🙂‍↔️".join(text),
+    "nulls": lambda text: "\0".join(text),
+    "lone surrogates": lambda text: "\ud800".join(text),
+    "direction marks": lambda text: "\u202e" + text + "\u202c\u200f",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+@settings(max_examples=60)
+@given(PROSE)
+def test_what_is_invisible_or_alike_changes_nothing(change, text):  # type: ignore[no-untyped-def]
+    assert form(change(text)) == form(text)
+
+
+@given(ANY_TEXT)
+def test_case_changes_nothing_in_any_script_where_case_is_reversible(text: str) -> None:
+    for char in text:
+        for other in (char.upper(), char.lower(), char.title()):
+            if other.casefold() == char.casefold():
+                assert form(other) == form(char), ascii(char)
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=40))
+def test_all_four_normal_forms_are_one(text: str) -> None:
+    for normal in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert form(unicodedata.normalize(normal, text)) == form(text)
+
+
+# --- what must stay apart ------------------------------------------------------------------------
+
+
+@given(st.text("0123456789", max_size=20), st.text("0123456789", max_size=20))
+def test_different_numbers_stay_different(one: str, other: str) -> None:
+    assert (form(one) == form(other)) == (one == other)
+
+
+def test_numbers_of_all_scripts_are_the_same_numbers() -> None:
+    for digits in ("٠١٢٣٤٥٦٧٨٩", "०१२३४५६७८९", "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗", "０１２３４５６７８９", "⓪①②③④⑤⑥⑦⑧⑨"):
+        assert form(digits) == form("0123456789")
+
+
+@pytest.mark.parametrize(
+    ("script", "letters"),
+    [
+        ("Greek", "αβγδεζηθικλμνξοπρστυφχψω"),
+        ("Cyrillic", "абвгдежзийклмнопрстуфхцчшщъыьэюя"),
+        ("Hebrew", "אבגדהוזחטיכלמנסעפצקרשת"),
+        ("Arabic", "ابتثجحخدذرزسشصضطظعغفقكلمنهوي"),
+        ("Devanagari", "अआइईउऊएऐओऔकखगघचछजझटठडढणतथदधनपफबभमयरलवशषसह"),
+        ("Thai", "กขคงจฉชซฌญฎฏฐฑฒณดตถทธนบปผฝพฟภมยรลวศษสหฬอฮ"),
+        ("Georgian", "აბგდევზთიკლმნოპჟრსტუფქღყშჩცძწჭხჯჰ"),
+        (
+            "kana",
+            "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろ",
+        ),
+    ],
+)
+def test_letters_of_a_script_keep_most_of_their_differences(script: str, letters: str) -> None:
+    assert len({form(letter) for letter in letters}) >= 0.8 * len(letters)
+
+
+def test_scripts_weigh_about_as_much_as_they_tell() -> None:
+    assert len(form("漢")) == 3
+    assert len(form("かカｶ")) == 6
+    assert len(form("한글")) == 6
+    assert len({form(chr(c)) for c in range(0x4E00, 0x9FFF)}) > 20_900
+
+
+# --- offsets ---------------------------------------------------------------------------------------
+
+
+@given(ANY_TEXT)
+def test_offsets_lead_back_to_the_code_point_of_each_unit(text: str) -> None:
+    units, offsets = canonical_units(text)
+    rebuilt = b"".join(form(char) for char in text)
+    assert units.tobytes() == rebuilt
+    origins = [place for place, char in enumerate(text) for _ in form(char)]
+    assert offsets.tolist() == origins
+
+
+def test_every_code_point_there_is() -> None:
+    everything = "".join(map(chr, range(0x110000)))
+    units, offsets = canonical_units(everything)
+    assert len(units) == len(offsets)
+    assert (np.diff(offsets.astype(np.int64)) >= 0).all()
+    assert max(len(form(chr(point))) for point in range(0xFB50, 0xFE00)) == 15
+
+
+def test_ascii_and_wide_strings_take_the_same_way() -> None:
+    text = "".join(map(chr, range(128)))
+    assert form(text) == form(text + "\u200b")
+
+
+@given(ANY_TEXT, st.randoms(use_true_random=False))
+def test_a_span_covers_its_units_and_ends_at_word_edges(text: str, dice: random.Random) -> None:
+    canonical = canonicalise(text)
+    if not len(canonical):
+        return
+    start = dice.randrange(len(canonical))
+    end = dice.randrange(start, len(canonical)) + 1
+    span = canonical.span(start, end)
+    assert 0 <= span.start <= canonical.offsets[start]
+    assert canonical.offsets[end - 1] < span.end <= len(text)
+    for edge in (span.start, span.end):
+        inside_a_word = 0 < edge < len(text) and text[edge - 1].isalnum() and text[edge].isalnum()
+        assert not inside_a_word
+
+
+def test_an_endless_word_is_not_walked_to_its_ends() -> None:
+    canonical = canonicalise("x" * 1_000_000)
+    assert canonical.span(500_000, 500_010) == Span(499_800, 500_210)
+
+
+def test_empty() -> None:
+    assert form("") == b""
+    assert form(" \n\u200b!") == b""
