@@ -35,8 +35,8 @@ class Span:
 class Evidence:
     """Where a finding comes from; it names places and lengths, never text.
 
-    `matched` is the length of the match in canonical units, `words` the words of the response
-    that it covers. `corpus_start` and `corpus_end` are code points of the named document as it
+    `matched` is the length of the match in canonical units, `words` the number of words (runs
+    without white space) of the response that it covers. `corpus_start` and `corpus_end` are code points of the named document as it
     was read. `copies` is the number of documents that hold the same passage (capped by the index).
     """
 

@@ -387,6 +387,7 @@ _FENCE = re.compile(r"`{3,}|~{3,}")
 _TICKS = re.compile(r"`+")
 # Blanks, quote signs and list markers that may stand before a fence. Possessive, so linear.
 _CONTAINER = re.compile(r"(?:[ \t]*+(?:>|[-*+](?=[ \t])|[0-9]{1,9}[.)](?=[ \t])))*+[ \t]*+")
+_NUMBER = re.compile(r"[0-9]+")
 _CONTAINER_CHARS = " \t>*+-.)0123456789"
 _LEAD = re.compile(r"[\s>]*")
 _JSON_INFO = frozenset(("json", "jsonl", "ndjson", "geojson", "json5", "jsonc"))
@@ -396,10 +397,12 @@ class _Fence(NamedTuple):
     """A line that starts with a run of three or more ` or ~, whether it opens, closes or neither.
 
     From `start` (the line break before) to `run_end`, and from `info_end` to `end` (the line
-    break after) nothing may be touched; between the two stands the info string.
+    break after) nothing may be touched but the number of a list item; between the two stands the
+    info string. `line` is where the line itself starts.
     """
 
     start: int
+    line: int
     run_end: int
     info_end: int
     end: int
@@ -436,7 +439,7 @@ def _fences(text: str) -> tuple[list[_Fence], list[tuple[int, int]]]:
             start = line_start
             while start > 0 and line_start - start < 2 and text[start - 1] in "\r\n":
                 start -= 1
-            fences.append(_Fence(start, match.end(), info_end, line_end, opens))
+            fences.append(_Fence(start, line_start, match.end(), info_end, line_end, opens))
         if broken is None:
             break
         line = line_end
@@ -446,21 +449,27 @@ def _fences(text: str) -> tuple[list[_Fence], list[tuple[int, int]]]:
 
 
 class _Mode:
-    """Where a piece of prose lies: in running text, after an opening fence, or after another."""
+    """Where a piece of prose lies: in running text, after an opening fence or another one, or in
+    the number of a list item that starts with a fence."""
 
-    TEXT, OPENING, FENCED = range(3)
+    TEXT, OPENING, FENCED, NUMBER = range(4)
 
 
 def _prose_edits(
     text: str, pieces: list[_Piece], fences: list[_Fence], style: Redaction
 ) -> list[Edit]:
-    """Edits for pieces of running text, sorted."""
+    """Edits for pieces of running text, in no order."""
     pieces = _merge(
         _widen(text, piece, pieces[number + 1].start if number + 1 < len(pieces) else len(text))
         for number, piece in enumerate(pieces)
     )
     kept: list[tuple[_Piece, int]] = []
-    for part, mode in _outside_fences(pieces, fences):
+    edits: list[Edit] = []
+    for part, mode in _outside_fences(text, pieces, fences):
+        if mode == _Mode.NUMBER:
+            # Nine digits can be a secret; whatever stands here has to be a number.
+            edits.append(Edit(part.start, part.end, "1"))
+            continue
         for unticked in _outside_ticks(text, part, keep_all=mode != _Mode.TEXT):
             trimmed = _trim(text, unticked)
             if trimmed is not None:
@@ -469,7 +478,6 @@ def _prose_edits(
     parts = [piece for piece, _ in kept]
     if style.style == "label":
         parts = _join(text, parts)
-    edits: list[Edit] = []
     for number, part in enumerate(parts):
         replacement = style.replacement(part.end - part.start, part.kinds)
         if not replacement.strip(_CONTAINER_CHARS):
@@ -491,7 +499,9 @@ def _widen(text: str, piece: _Piece, limit: int) -> _Piece:
     return piece if end == piece.end else piece._replace(end=end)
 
 
-def _outside_fences(pieces: list[_Piece], fences: list[_Fence]) -> Iterable[tuple[_Piece, int]]:
+def _outside_fences(
+    text: str, pieces: list[_Piece], fences: list[_Fence]
+) -> Iterable[tuple[_Piece, int]]:
     first = 0
     for piece in pieces:
         while first < len(fences) and fences[first].end <= piece.start:
@@ -503,6 +513,10 @@ def _outside_fences(pieces: list[_Piece], fences: list[_Fence]) -> Iterable[tupl
                 break
             if position < fence.start:
                 yield _Piece(position, fence.start, piece.kinds), _Mode.TEXT
+            for match in _NUMBER.finditer(text, max(position, fence.line), fence.run_end):
+                if match.start() < piece.end:
+                    end = min(match.end(), piece.end)
+                    yield _Piece(match.start(), end, piece.kinds), _Mode.NUMBER
             info = max(position, fence.run_end), min(piece.end, fence.info_end)
             if info[0] < info[1]:
                 mode = _Mode.OPENING if fence.opens else _Mode.FENCED

@@ -55,6 +55,8 @@ DEFAULT_GRID = Grid(gram=16, stride=12)
 DEFAULT_MAX_POSTINGS = 64
 # About 4 GB of text: keeps the merge's memory bounded and ordinals within 32 bits.
 MAX_SEGMENT_ORDINALS = 1 << 28
+# The files of a run, whose names start with the run's: see `RunWriter.flush`.
+_RUN_FILES = ("starts.npy", "entries.npy", "tags.npy", "marks.npy", "rows")
 
 Progress = Callable[[str, float], None]
 """Called with the name of the stage (`read`, `merge`) and the share (0..1) of it that is done."""
@@ -113,6 +115,7 @@ class _Done:
     """What a finished unit left: its runs, and its part of the report."""
 
     runs: list[str]
+    digest: str = ""
     documents: int = 0
     chars: int = 0
     units: int = 0
@@ -152,12 +155,15 @@ def build(
                 "with --replace"
             )
         manifest = Manifest.new(key, grid, max_postings)
+        if not exists:
+            remove_orphans(out, manifest)
         segments, report = _read_and_merge(
             paths, out, manifest, key, options or ReadOptions(), jobs, strict, "build", progress
         )
         manifest = manifest.next(segments=tuple(segments))
-        manifest = replace(manifest, phrases=write_phrases(out, manifest, key, phrases))
-        publish(out, manifest, key)
+        with disk(out):
+            manifest = replace(manifest, phrases=write_phrases(out, manifest, key, phrases))
+            publish(out, manifest, key)
         remove_orphans(out, manifest)
         shutil.rmtree(out / "work", ignore_errors=True)
     return _finish(report, out, segments, started)
@@ -184,6 +190,7 @@ def add(
     with locked(index):
         old = Index.open(index, key, check=False)
         manifest = old.manifest
+        remove_orphans(index, manifest)
         purpose = f"add {manifest.index_id} {manifest.generation}"
         segments, report = _read_and_merge(
             paths, index, manifest, key, options or ReadOptions(), jobs, strict, purpose, progress
@@ -194,13 +201,15 @@ def add(
             segment.info.id: np.flatnonzero(np.isin(segment.table["key"], fresh) & ~segment.dead)
             for segment in old.segments
         }
-        report.replaced = sum(len(dead) for dead in rows.values())
+        replaced = [segment.table["key"][rows[segment.info.id]] for segment in old.segments]
+        report.replaced = len(np.unique(np.concatenate(replaced))) if replaced else 0
         manifest = manifest.next(segments=(*manifest.segments, *segments))
-        manifest = bury(index, manifest, key, old.segments, rows)
-        if wanted := list(phrases):
-            kept = read_phrases(index, manifest, key)
-            manifest = replace(manifest, phrases=write_phrases(index, manifest, key, kept + wanted))
-        publish(index, manifest, key)
+        with disk(index):
+            manifest = bury(index, manifest, key, old.segments, rows)
+            if wanted := list(phrases):
+                wanted = read_phrases(index, manifest, key) + wanted
+                manifest = replace(manifest, phrases=write_phrases(index, manifest, key, wanted))
+            publish(index, manifest, key)
         remove_orphans(index, manifest)
         shutil.rmtree(index / "work", ignore_errors=True)
     return _finish(report, index, segments, started)
@@ -311,9 +320,21 @@ def _load(task: _Task) -> _Done | None:
     """What an earlier attempt left of a unit, if it finished."""
     try:
         blob = task.record.read_bytes()
-        return _Done(**json.loads(Sealer.derive(task.key, "work").open(blob, task.name)))
+        done = _Done(**json.loads(Sealer.derive(task.key, "work").open(blob, task.name)))
+        return done if _digest(task, done.runs) == done.digest else None
     except (OSError, GuardrailError):
         return None
+
+
+def _digest(task: _Task, runs: Iterable[str]) -> str:
+    """Of all that a unit wrote. Cheaper than making runs durable: what a crash of the machine left
+    incomplete is read again."""
+    digest = hashlib.sha256()
+    for name in runs:
+        for part in _RUN_FILES:
+            with (task.work / f"{name}.{part}").open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _run(tasks: list[_Task], jobs: int, strict: bool) -> Iterator[tuple[_Task, _Done]]:
@@ -324,7 +345,10 @@ def _run(tasks: list[_Task], jobs: int, strict: bool) -> Iterator[tuple[_Task, _
             yield task, _work(task)
         return
     pool = ProcessPoolExecutor(
-        min(jobs, len(tasks)), multiprocessing.get_context("spawn"), initializer=_become_worker
+        min(jobs, len(tasks)),
+        multiprocessing.get_context("spawn"),
+        initializer=_become_worker,
+        initargs=(os.getpid(),),
     )
     source = iter(tasks)
     pending: dict[Future[_Done], _Task] = {}
@@ -349,18 +373,19 @@ def _run(tasks: list[_Task], jobs: int, strict: bool) -> Iterator[tuple[_Task, _
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _become_worker() -> None:
+def _become_worker(parent: int) -> None:
     """Leave interrupts to the parent, and do not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         parent_death_signal = 1
         ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
+    # The parent may have died before the line above.
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _work(task: _Task) -> _Done:
     """Read one unit and write its runs; in a worker process."""
-    for stale in task.work.glob(f"{task.name}-*"):
-        stale.unlink()
     writer = RunWriter(task.work, task.name, task.grid, task.key)
     done = _Done(runs=[])
     for item in read(task.unit, task.options):
@@ -374,6 +399,7 @@ def _work(task: _Task) -> _Done:
         done.short += item.offset == 0 and units < task.grid.bound
     writer.flush()
     done.runs = writer.written
+    done.digest = _digest(task, done.runs)
     blob = Sealer.derive(task.key, "work").seal(json.dumps(asdict(done)).encode(), task.name)
     aside = task.record.with_suffix(".new")
     with aside.open("wb") as file:
@@ -435,17 +461,22 @@ def new_segment(
     identifier = secrets.token_hex(8)
     folder = segment_folder(index, identifier)
     folder.mkdir(parents=True)
-    info = write_segment(
-        folder,
-        identifier,
-        sources,
-        grid=manifest.grid,
-        key=key,
-        max_postings=manifest.max_postings,
-        known_bits=known_bits,
-        threads=threads,
-        progress=progress,
-    )
-    sync_folder(folder)
-    sync_folder(folder.parent)
+    try:
+        info = write_segment(
+            folder,
+            identifier,
+            sources,
+            grid=manifest.grid,
+            key=key,
+            max_postings=manifest.max_postings,
+            known_bits=known_bits,
+            threads=threads,
+            progress=progress,
+        )
+        sync_folder(folder)
+        sync_folder(folder.parent)
+    except BaseException:
+        # A full disk is not to stay full.
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return info

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,6 @@ from guardrail.indexes.phrases import PhraseSet, read_phrase_file, stored_phrase
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.text import CanonicalText
-
-# A word that counts has a letter: rows of numbers are alike everywhere.
-_WORD = re.compile(r"\d*[^\W\d]\w*")
-
 
 class OverlapDetector:
     """Finds runs of canonical text that a response shares with documents of indexes.
@@ -69,7 +64,7 @@ class OverlapDetector:
                 corpus_start=place.start,
                 corpus_end=place.end,
                 matched=run.end - run.start,
-                words=len(_WORD.findall(text.raw, span.start, span.end)),
+                words=len(text.raw[span.start : span.end].split()),
                 copies=run.copies,
                 index=run.index.path.name,
             ),

@@ -80,7 +80,9 @@ class Index:
                     f"{error.filename} is missing; restore it from a backup or build the index again"
                 ) from None
             except OSError as error:
-                raise CorpusIndexError(f"cannot read {error.filename}: {error.strerror}") from None
+                raise CorpusIndexError(
+                    f"cannot read {error.filename or path}: {error.strerror}"
+                ) from None
             index = cls(path, manifest, segments, key)
             index.stamp = stamp_before
             index._check(check)
@@ -101,15 +103,21 @@ class Index:
 
     def problems(self) -> Iterator[str]:
         """What differs from the manifest's digests, file by file; reads the whole index."""
-        for info in self.manifest.segments:
+        for path, size, digest in self._files():
+            found = list(check_file(path, size, digest))
+            if found and not path.exists() and not self.is_current():
+                # A newer state has removed the file: what is open here stays as it was mapped.
+                return
+            yield from found
+
+    def _files(self) -> Iterator[tuple[Path, int, str]]:
+        manifest = self.manifest
+        for info in manifest.segments:
             folder = segment_folder(self.path, info.id)
             for name, (size, digest) in info.files.items():
-                yield from check_file(folder / name, size, digest)
-        for name, (size, digest) in (
-            *self.manifest.tombstones.items(),
-            *self.manifest.phrases.items(),
-        ):
-            yield from check_file(self.path / name, size, digest)
+                yield folder / name, size, digest
+        for name, (size, digest) in (*manifest.tombstones.items(), *manifest.phrases.items()):
+            yield self.path / name, size, digest
 
     def match(self, rolled: Hashes, hashes: Hashes, least: int) -> list[tuple[Segment, Matches]]:
         """Runs shared with each segment, for gram polynomials and hashes made with

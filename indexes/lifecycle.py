@@ -17,10 +17,11 @@ from guardrail.indexes.index import Index
 from guardrail.indexes.living import LivingSegment
 from guardrail.indexes.manifest import (
     FILE_NAME,
+    FORMAT_VERSION,
     Manifest,
     locked,
+    peek_manifest,
     publish,
-    read_fields,
     read_manifest,
     remove_orphans,
 )
@@ -30,6 +31,7 @@ from guardrail.indexes.segment import Segment
 from guardrail.indexes.segment_writer import SegmentInfo
 from guardrail.indexes.tombstones import bury
 from guardrail.keys import Key
+from guardrail.text import CANONICAL_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,9 @@ def forget(
             for value in segment.table["key"][rows[segment.info.id]]
         }
         if forgotten:
-            manifest = bury(index, opened.manifest.next(), key, opened.segments, rows)
-            publish(index, manifest, key)
+            with disk(index):
+                manifest = bury(index, opened.manifest.next(), key, opened.segments, rows)
+                publish(index, manifest, key)
             remove_orphans(index, manifest)
     missing = tuple(identifier for identifier in ids if identifier not in seen)
     return ForgetReport(len(forgotten), missing)
@@ -117,19 +120,21 @@ def compact(
     index = Path(index)
     read_manifest(index, key)
     with locked(index):
-        opened = Index.open(index, key, check=False)
+        # Checked, because what is written anew gets new digests: damage would pass for sound.
+        opened = Index.open(index, key, check=True)
         manifest = opened.manifest
         before = manifest.segments
+        remove_orphans(index, manifest)
         with disk(index):
             segments = _join(index, manifest, key, opened.segments, progress)
-        manifest = manifest.next(segments=tuple(segments), tombstones={})
-        publish(index, manifest, key)
+            manifest = manifest.next(segments=tuple(segments), tombstones={})
+            publish(index, manifest, key)
         remove_orphans(index, manifest)
     return CompactReport(
         segments_before=len(before),
         segments_after=len(segments),
-        documents=sum(info.documents for info in segments),
-        erased=sum(int(segment.dead.sum()) for segment in opened.segments),
+        documents=count_documents(opened.segments, dead=False),
+        erased=count_documents(opened.segments, dead=True),
         bytes_before=_size(before),
         bytes_after=_size(segments),
         dropped_postings=sum(info.dropped_postings for info in segments),
@@ -145,12 +150,13 @@ def merge(
 ) -> CompactReport:
     """Make one new index of several that share key, gram and stride.
 
-    Documents keep their collections and labels; the same document in two indexes is kept twice.
+    Documents keep their collections and labels; the same document in two indexes is kept twice
+    and counted once.
     """
     if not indexes:
         raise UsageError("nothing to merge: name at least one index")
     out = Path(out)
-    opened = [Index.open(path, key, check=False) for path in indexes]
+    opened = [Index.open(path, key, check=True) for path in indexes]
     first = opened[0].manifest
     for path, index in zip(indexes, opened, strict=True):
         if index.grid != first.grid:
@@ -172,14 +178,14 @@ def merge(
             segments = _join(out, manifest, key, parts, progress)
             manifest = manifest.next(segments=tuple(segments))
             manifest = replace(manifest, phrases=write_phrases(out, manifest, key, phrases))
-        publish(out, manifest, key)
+            publish(out, manifest, key)
         remove_orphans(out, manifest)
     before = tuple(segment.info for segment in parts)
     return CompactReport(
         segments_before=len(before),
         segments_after=len(segments),
-        documents=sum(info.documents for info in segments),
-        erased=sum(int(segment.dead.sum()) for segment in parts),
+        documents=count_documents(parts, dead=False),
+        erased=count_documents(parts, dead=True),
         bytes_before=_size(before),
         bytes_after=_size(segments),
         dropped_postings=sum(info.dropped_postings for info in segments),
@@ -225,58 +231,78 @@ def verify(index: str | Path, key: Key) -> list[str]:
     problems = list(opened.problems())
     if problems:
         return problems
-    for segment in opened.segments:
-        try:
+    try:
+        for segment in opened.segments:
             for row in range(len(segment.table)):
                 segment.document(row)
-            read_phrases(opened.path, opened.manifest, key)
-        except IndexDamagedError as error:
-            problems.append(str(error))
+        read_phrases(opened.path, opened.manifest, key)
+    except IndexDamagedError as error:
+        problems.append(str(error))
     return problems
 
 
 def info(index: str | Path, key: Key | None = None) -> dict[str, Any]:
     """What an index is, as JSON-ready values; with its key also its collections and labels."""
     path = Path(index)
-    fields = read_fields(path)
-    gram, stride, segments = fields["gram"], fields["stride"], fields["segments"]
+    opened = None if key is None else Index.open(path, key, check=False)
+    manifest = peek_manifest(path) if opened is None else opened.manifest
+    segments = manifest.segments
     told: dict[str, Any] = {
         "index": str(path),
-        "index_id": fields["index_id"],
-        "format_version": fields["format_version"],
-        "canonical_version": fields["canonical_version"],
-        "key_id": fields["key_id"],
-        "generation": fields["generation"],
-        "created": fields["created"],
-        "changed": fields["changed"],
-        "gram": gram,
-        "stride": stride,
-        "bound": gram + stride - 1,
-        "max_postings": fields["max_postings"],
+        "index_id": manifest.index_id,
+        "format_version": FORMAT_VERSION,
+        "canonical_version": CANONICAL_VERSION,
+        "key_id": manifest.key_id,
+        "generation": manifest.generation,
+        "created": manifest.created,
+        "changed": manifest.changed,
+        "gram": manifest.gram,
+        "stride": manifest.stride,
+        "bound": manifest.grid.bound,
+        "max_postings": manifest.max_postings,
         "segments": len(segments),
-        "documents": sum(s["documents"] for s in segments),
-        "chars": sum(s["chars"] for s in segments),
-        "units": sum(s["units"] for s in segments),
-        "grams": sum(s["grams"] for s in segments),
-        "bytes": sum(size for s in segments for size, _ in s["files"].values()),
+        "documents": sum(info.documents for info in segments),
+        "chars": sum(info.chars for info in segments),
+        "units": sum(info.units for info in segments),
+        "grams": sum(info.grams for info in segments),
+        "bytes": _size(segments),
     }
-    if key is not None:
-        opened = Index.open(path, key, check=False)
-        collections: Counter[str] = Counter()
-        labels: Counter[str] = Counter()
-        for segment in opened.segments:
-            counts = np.bincount(
-                segment.table["group"][~segment.dead], minlength=len(segment.groups)
-            )
-            for (collection, marks), count in zip(segment.groups, counts.tolist(), strict=True):
-                collections[collection] += count
-                labels.update(dict.fromkeys(marks, count))
-        told["forgotten"] = sum(int(segment.dead.sum()) for segment in opened.segments)
-        told["documents"] -= told["forgotten"]
-        told["collections"] = {name: count for name, count in sorted(collections.items()) if count}
-        told["labels"] = {name: count for name, count in sorted(labels.items()) if count}
-        told["phrases"] = len(read_phrases(path, opened.manifest, key))
+    if opened is not None:
+        told |= _census(opened.segments)
+        told["phrases"] = len(read_phrases(path, manifest, opened.key))
     return told
+
+
+def _census(segments: Sequence[Segment]) -> dict[str, Any]:
+    """What is left of the documents without the forgotten ones."""
+    collections: Counter[str] = Counter()
+    labels: Counter[str] = Counter()
+    told = dict.fromkeys(("documents", "chars", "units"), 0)
+    seen = np.zeros(0, np.uint64)
+    for segment in segments:
+        alive = segment.table[~segment.dead]
+        told["chars"] += int(alive["chars"].sum(dtype=np.int64))
+        told["units"] += int(alive["units"].sum(dtype=np.int64))
+        keys, firsts = np.unique(alive["key"], return_index=True)
+        groups = alive["group"][firsts[~np.isin(keys, seen)]]
+        seen = np.union1d(seen, keys)
+        counts = np.bincount(groups, minlength=len(segment.groups)).tolist()
+        for (collection, marks), count in zip(segment.groups, counts, strict=True):
+            collections[collection] += count
+            labels.update(dict.fromkeys(marks, count))
+    return {
+        **told,
+        "documents": len(seen),
+        "forgotten": count_documents(segments, dead=True),
+        "collections": {name: count for name, count in sorted(collections.items()) if count},
+        "labels": {name: count for name, count in sorted(labels.items()) if count},
+    }
+
+
+def count_documents(segments: Sequence[Segment], *, dead: bool) -> int:
+    """How many documents live, or are forgotten; all pieces of a document are one."""
+    keys = [segment.table["key"][segment.dead == dead] for segment in segments]
+    return len(np.unique(np.concatenate(keys))) if keys else 0
 
 
 def _size(segments: Sequence[SegmentInfo]) -> int:

@@ -11,6 +11,7 @@ import fcntl
 import hmac
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -27,16 +28,28 @@ from guardrail.errors import (
     IndexMissingError,
     IndexVersionError,
     SecretKeyError,
+    UsageError,
 )
+from guardrail.indexes.matching import WINDOW
 from guardrail.indexes.runs import Grid
-from guardrail.indexes.segment_writer import SegmentInfo
+from guardrail.indexes.segment_writer import (
+    MAX_BUCKET_BITS,
+    MIN_BUCKET_BITS,
+    REMAINDER_BITS,
+    SegmentInfo,
+    ordinal_bits,
+)
 from guardrail.keys import Key
 from guardrail.text import CANONICAL_VERSION
 
 FORMAT = "corpus-guardrail index"
 FORMAT_VERSION = 1
 FILE_NAME = "manifest.json"
+LOCK_NAME = "lock"
 _AGAIN = "restore it from a backup or build the index again"
+_SEGMENT_ID = re.compile(r"[0-9a-f]{16}")
+_SEALED_FILE = re.compile(r"[0-9a-z-]+\.sealed")
+_SEGMENT_FILES = {"directory", "documents", "marks", "names", "ordinals", "remainders", "tags"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +104,81 @@ def read_manifest(index: Path, key: Key) -> Manifest:
 
     Raises IndexMissingError, IndexDamagedError, IndexVersionError or SecretKeyError.
     """
-    fields = read_fields(index)
+    fields = _read_fields(index)
     if fields["key_id"] != key.id:
         raise SecretKeyError(
             f"the index {index} was built with key {fields['key_id']}, but key {key.id} was given; "
             "give the key file that it was built with"
         )
-    mac = fields.pop("mac", None)
-    if not isinstance(mac, str) or not hmac.compare_digest(mac, _mac(fields, key)):
+    mac = str(fields.pop("mac", ""))
+    if not hmac.compare_digest(mac.encode("utf-8", "replace"), _mac(fields, key).encode()):
         raise IndexDamagedError(f"{index / FILE_NAME} was altered after it was written; {_AGAIN}")
+    return _parse(index, fields)
+
+
+def peek_manifest(index: Path) -> Manifest:
+    """What a manifest says, not authenticated: for showing an index to one without its key."""
+    fields = _read_fields(index)
+    fields.pop("mac", None)
+    return _parse(index, fields)
+
+
+def _parse(index: Path, fields: dict[str, Any]) -> Manifest:
     for name in ("format", "format_version", "canonical_version"):
         del fields[name]
-    fields["segments"] = tuple(
-        SegmentInfo(**{**segment, "files": _files(segment["files"])})
-        for segment in fields["segments"]
+    try:
+        segments = [
+            SegmentInfo(**{**segment, "files": _files(segment["files"])})
+            for segment in fields.pop("segments")
+        ]
+        tombstones, phrases = _files(fields.pop("tombstones")), _files(fields.pop("phrases"))
+        manifest = Manifest(
+            **fields, segments=tuple(segments), tombstones=tombstones, phrases=phrases
+        )
+        if not _sound(manifest):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        raise IndexDamagedError(f"{index / FILE_NAME} is malformed; {_AGAIN}") from None
+    return manifest
+
+
+def _sound(manifest: Manifest) -> bool:
+    """Whether types and ranges are such that the rest of the program may rely on them."""
+    texts = (manifest.index_id, manifest.key_id, manifest.created, manifest.changed)
+    return (
+        all(type(text) is str for text in texts)
+        and _between(8, manifest.gram, 64)
+        and _between(1, manifest.stride, 64)
+        and _between(1, manifest.max_postings, 65535)
+        and _between(0, manifest.generation, 1 << 62)
+        and all(_sound_segment(info, manifest.stride) for info in manifest.segments)
+        and all(map(_SEALED_FILE.fullmatch, (*manifest.tombstones, *manifest.phrases)))
     )
-    fields["tombstones"] = _files(fields["tombstones"])
-    fields["phrases"] = _files(fields["phrases"])
-    return Manifest(**fields)
 
 
-def read_fields(index: Path) -> dict[str, Any]:
-    """What a manifest says, not authenticated: for showing an index to one without its key."""
+def _sound_segment(info: SegmentInfo, stride: int) -> bool:
+    counts = (info.grams, info.ordinals, info.documents, info.units, info.chars)
+    ordinal_words = -(-info.grams * ordinal_bits(info.ordinals) // 64)
+    return (
+        _SEGMENT_ID.fullmatch(info.id) is not None
+        and all(_between(0, count, 1 << 62) for count in (*counts, info.dropped_postings))
+        and _between(MIN_BUCKET_BITS, info.bucket_bits, MAX_BUCKET_BITS)
+        and _between(info.bucket_bits, info.hash_bits, info.bucket_bits + REMAINDER_BITS)
+        and info.files.keys() == _SEGMENT_FILES
+        # Compiled code reads these without looking where they end.
+        and info.files["directory"][0] == 4 * ((1 << info.bucket_bits) + 1)
+        and info.files["remainders"][0] == 2 * (info.grams + WINDOW)
+        and info.files["ordinals"][0] == 8 * (ordinal_words + 1)
+        and info.files["tags"][0] * 4 == info.ordinals * stride
+    )
+
+
+def _between(least: int, value: Any, most: int) -> bool:
+    # Not isinstance: true and false are integers too.
+    return type(value) is int and least <= value <= most
+
+
+def _read_fields(index: Path) -> dict[str, Any]:
     path = index / FILE_NAME
     try:
         text = path.read_bytes()
@@ -132,7 +198,7 @@ def read_fields(index: Path) -> dict[str, Any]:
             raise ValueError
         version, canonical = int(fields["format_version"]), int(fields["canonical_version"])
         str(fields["key_id"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise IndexDamagedError(f"{path} is not the manifest of an index; {_AGAIN}") from None
     if version != FORMAT_VERSION:
         raise IndexVersionError(
@@ -190,10 +256,14 @@ def remove_orphans(index: Path, manifest: Manifest) -> None:
 
 @contextmanager
 def locked(index: Path) -> Iterator[None]:
-    """Hold the index for a change. Raises IndexBusyError where another process does."""
+    """Hold the index for a change. Raises IndexBusyError where another process does, and UsageError
+    for a folder of other things: a change empties the folder's `work` and `segments`."""
     try:
+        names = {path.name for path in index.iterdir()} if index.is_dir() else set()
+        if names and not names & {FILE_NAME, LOCK_NAME}:
+            raise UsageError(f"{index} is not empty and holds no index; name a new folder")
         index.mkdir(parents=True, exist_ok=True)
-        file = (index / "lock").open("a")
+        file = (index / LOCK_NAME).open("a")
     except OSError as error:
         raise CorpusIndexError(
             f"cannot write to the index folder {index}: {error.strerror}"
@@ -204,6 +274,11 @@ def locked(index: Path) -> Iterator[None]:
         except BlockingIOError:
             raise IndexBusyError(
                 f"another process is changing the index {index}; wait for it to end"
+            ) from None
+        except OSError as error:
+            raise CorpusIndexError(
+                f"cannot lock the index {index}: {error.strerror}; keep it on a file system that "
+                "has locks"
             ) from None
         yield
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import ahocorasick
 
-from guardrail.errors import UsageError
+from guardrail.errors import IndexDamagedError, UsageError
 from guardrail.findings import Span
 from guardrail.indexes.manifest import Manifest
 from guardrail.indexes.sealed import Sealer
@@ -104,16 +104,23 @@ def write_phrases(
     )
     if not unique:
         return {}
-    name = f"phrases-{manifest.generation}.sealed"
+    # The id keeps the file apart from that of an index that is being replaced in the same folder.
+    name = f"phrases-{manifest.index_id}-{manifest.generation}.sealed"
     blob = _sealer(manifest, key).seal(json.dumps(unique).encode(), name)
     return {name: write_durably(index / name, blob)}
 
 
 def read_phrases(index: Path, manifest: Manifest, key: Key) -> list[str]:
-    """The phrases stored with an index."""
+    """The phrases stored with an index. Raises IndexDamagedError."""
     phrases: list[str] = []
     for name in manifest.phrases:
-        blob = (index / name).read_bytes()
+        try:
+            blob = (index / name).read_bytes()
+        except OSError as error:
+            raise IndexDamagedError(
+                f"{index / name} cannot be read: {error.strerror}; restore it from a backup or "
+                "build the index again"
+            ) from None
         phrases += json.loads(_sealer(manifest, key).open(blob, name))
     return phrases
 

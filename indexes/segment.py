@@ -93,8 +93,8 @@ class Segment:
                     f"{path} has {actual} bytes, the manifest says {size}: the file is truncated "
                     "or belongs to another index; restore it from a backup or build the index again"
                 )
-            if size == 0:
-                return np.zeros(0, dtype)
+            if size == 0:  # which cannot be mapped; read-only like the rest, for the kernels' sake
+                return np.frombuffer(b"", dtype)
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return np.frombuffer(mapped, dtype)
 

@@ -25,7 +25,7 @@ class WatchedIndex:
     """
 
     def __init__(self, path: str | Path, key: Key, *, check: bool | None = None) -> None:
-        self.path, self._key = Path(path), key
+        self.path, self._key, self._check = Path(path), key, check
         self.problem: str | None = None
         self._index = Index.open(self.path, key, check=check)
         self._looked = time.monotonic()
@@ -47,7 +47,7 @@ class WatchedIndex:
             self.problem = None
             return
         try:
-            self._index = Index.open(self.path, self._key)
+            self._index = Index.open(self.path, self._key, check=self._check)
             self.problem = None
         except GuardrailError as error:
             if self.problem is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import unicodedata
 
 import numpy as np
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from guardrail.findings import Span
 from guardrail.text import canonical_units, canonicalise
+from tests.cases.disguises import DISGUISES
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=80)
 PROSE = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz ABCXYZ 0123456789 .,éß"), max_size=80)
@@ -22,49 +22,10 @@ def form(text: str) -> bytes:
     return canonical_units(text)[0].tobytes()
 
 
-# --- invariances: each of these changes a text and must not change its canonical form ----------
-
-ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u180e\u202e\u2066\ufe0f\U000e0100"
-LOOK_ALIKES = str.maketrans("aeopcxyABEKMHOPCTX", "аеорсхуАВЕКМНОРСТХ")
-GREEK = str.maketrans("ovABEZHIKMNOPTYX", "ονΑΒΕΖΗΙΚΜΝΟΡΤΥΧ")
-FULL_WIDTH = {ord(c): ord(c) + 0xFEE0 for c in map(chr, range(0x21, 0x7F))}
-LEET = str.maketrans(
-    {"o": "0", "l": "1", "e": "3", "a": "4", "s": "5", "t": "7", "b": "8", "z": "2"}
-)
+# --- invariances -----------------------------------------------------------------------------------
 
 
-def _bold(text: str) -> str:
-    return "".join(chr(ord(c) - ord("a") + 0x1D41A) if "a" <= c <= "z" else c for c in text)
-
-
-CHANGES = {
-    "upper case": lambda text: text.upper(),
-    "lower case": lambda text: text.lower(),
-    "swapped case": lambda text: text.swapcase(),
-    "full width": lambda text: text.translate(FULL_WIDTH),
-    "no spaces": lambda text: text.replace(" ", ""),
-    "double spaces": lambda text: text.replace(" ", "  \t\u00a0\u3000"),
-    "wrapped": lambda text: text.replace(" ", "\r\n"),
-    "hyphen joins": lambda text: re.sub(r"(\w)(\w)", "\\1-\n\\2", text, count=3),
-    "punctuation": lambda text: re.sub(r"(\w)", r"\1.,;:!?…'\"", text),
-    "Markdown": lambda text: "> **" + text.replace(" ", "** _*`~#|") + "**",
-    "accents": lambda text: re.sub(r"([a-zA-Z])", "\\1\u0301\u0323\u20dd", text),
-    "decomposed": lambda text: unicodedata.normalize("NFD", text),
-    "composed": lambda text: unicodedata.normalize("NFKC", text),
-    "zero width": lambda text: ZERO_WIDTH.join(text),
-    "letter spacing": lambda text: " ".join(text),
-    "Cyrillic": lambda text: text.translate(LOOK_ALIKES),
-    "Greek": lambda text: text.translate(GREEK),
-    "digits for letters": lambda text: text.translate(LEET),
-    "mathematical bold": _bold,
-    "emoji between": lambda text: "🙂‍↔️".join(text),
-    "nulls": lambda text: "\0".join(text),
-    "lone surrogates": lambda text: "\ud800".join(text),
-    "direction marks": lambda text: "\u202e" + text + "\u202c\u200f",
-}
-
-
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+@pytest.mark.parametrize("change", DISGUISES.values(), ids=DISGUISES.keys())
 @settings(max_examples=60)
 @given(PROSE)
 def test_what_is_invisible_or_alike_changes_nothing(change, text):  # type: ignore[no-untyped-def]

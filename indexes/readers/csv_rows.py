@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from guardrail.indexes.documents import Document, Unreadable
 from guardrail.indexes.readers.decoding import BLOCK, STRAY_BYTES, check_is_text, mark
@@ -14,6 +14,9 @@ from guardrail.indexes.readers.problems import Rejected
 from guardrail.indexes.readers.records import RecordReader
 from guardrail.indexes.readers.streams import Source
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 _DELIMITERS = ",;\t|"
 
 
@@ -21,22 +24,21 @@ def read_csv(source: Source) -> Iterator[Document | Unreadable]:
     """One record a row, called `name#ROW` from 1 unless it names itself.
 
     The delimiter is the tab for `.tsv`, and otherwise the one of comma, semicolon, tab and bar
-    that makes the header hold the wanted columns. Raises `Rejected` when none does.
+    that makes the header hold the wanted columns. The header itself stands on one line. Raises
+    `Rejected` when no delimiter does, and in a row that exceeds `max_document_bytes` by a block.
     """
     options = source.options
-    # The limit is the process's, so it is only ever raised; `_lines` holds our own.
-    if csv.field_size_limit() < options.max_document_bytes:
-        csv.field_size_limit(options.max_document_bytes)
-    lines = _Lines(_text(source), options.max_document_bytes)
-    header_line = lines.header()
+    stream = _Joined(source.stream, options.max_document_bytes)
+    text = _text(stream)
+    header_line = next((line for line in text if line.strip()), None)
     if header_line is None:
         return
     delimiter, names = _header(header_line, options)
     wanted = _wanted(names, options)
     records = RecordReader(options)
     number = 0
-    for row in csv.reader(lines, delimiter=delimiter):
-        lines.row_done()
+    for row in csv.reader(text, delimiter=delimiter):
+        stream.waiting = 0
         if not row:
             continue
         number += 1
@@ -48,70 +50,48 @@ def read_csv(source: Source) -> Iterator[Document | Unreadable]:
         yield from records.read(record, f"{source.name}#{number}")
 
 
-def _text(source: Source) -> io.TextIOWrapper:
-    stream = source.stream
-    head = stream.read(BLOCK)
-    check_is_text(head)
-    encoding, length = mark(head)
-    joined = io.BufferedReader(_Joined(head[length:], stream), 256 * 1024)
+def _text(stream: _Joined) -> io.TextIOWrapper:
+    check_is_text(stream.head)
+    encoding, length = mark(stream.head)
+    stream.head = stream.head[length:]
+    # The limit is the process's, so it is only ever raised; the stream holds our own.
+    enough = stream.limit + 2 * BLOCK
+    if csv.field_size_limit() < enough:
+        csv.field_size_limit(enough)
     # newline="" keeps line breaks inside quoted cells as they are.
-    return io.TextIOWrapper(joined, encoding=encoding, errors=STRAY_BYTES, newline="")
+    buffered = io.BufferedReader(stream, BLOCK)
+    return io.TextIOWrapper(buffered, encoding=encoding, errors=STRAY_BYTES, newline="")
 
 
 class _Joined(io.RawIOBase):
-    """What was read of a stream, and then the rest of it."""
+    """A stream with its first block put back, which refuses to go on in an endless row.
 
-    def __init__(self, head: bytes, stream: BinaryIO) -> None:
-        self._head = memoryview(head)
+    A quote that is never closed makes one cell of the rest of the file. `waiting` is the number of
+    bytes read since a row was last completed, which the caller tells by setting it to 0.
+    """
+
+    def __init__(self, stream: BinaryIO, limit: int) -> None:
+        self.head = stream.read(BLOCK)
+        self.limit = limit
+        self.waiting = 0
         self._stream = stream
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        data: bytes | memoryview = self._head[: len(view)] or self._stream.read(len(view))
-        self._head = self._head[len(view) :]
-        view[: len(data)] = data
-        return len(data)
-
-
-class _Lines:
-    """Lines for the parser, refusing a row that grows beyond the limit.
-
-    A quote that is never closed makes one cell of the rest of the file.
-    """
-
-    def __init__(self, text: io.TextIOWrapper, limit: int) -> None:
-        self._text = text
-        self._limit = limit
-        self._held = 0
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        line = self._text.readline(self._limit + 1)
-        if not line:
-            raise StopIteration
-        self._held += len(line)
-        if self._held > self._limit:
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        # The buffer above reads ahead by a block.
+        if self.waiting > self.limit + BLOCK:
             raise Rejected(
-                f"a row larger than {self._limit} characters (max_document_bytes), as after a "
-                "quote that is never closed; the rest of the file was not read"
+                f"a row larger than {self.limit} bytes (max_document_bytes), as after a quote "
+                "that is never closed; the rest of the file was not read"
             )
-        return line
-
-    def row_done(self) -> None:
-        self._held = 0
-
-    def header(self) -> str | None:
-        """The first line that is not blank; a header does not break cells over lines."""
-        for line in self:
-            self.row_done()
-            if line.strip():
-                return line
-        return None
+        view = memoryview(buffer).cast("B")
+        data, self.head = self.head[: len(view)], self.head[len(view) :]
+        data = data or self._stream.read(len(view))
+        view[: len(data)] = data
+        self.waiting += len(data)
+        return len(data)
 
 
 def _header(line: str, options: ReadOptions) -> tuple[str, list[str]]:

@@ -57,9 +57,9 @@ def read_json_lines(source: Source) -> Iterator[Document | Unreadable]:
 def _parser(options: ReadOptions) -> Callable[[bytes], Any]:
     """A parser of lines: `DECODER`, with a shortcut for lines whose wanted values are all strings.
 
-    The shortcut is pydantic's parser (measured at 1.0 to 4.5 times the speed). It refuses lone
-    surrogates, stray bytes and deep nesting, and rounds numbers, so whatever it cannot give
-    exactly is parsed again.
+    The shortcut is pydantic's parser (measured at 0.9 to 4.4 times the speed, by the share of
+    escapes). It refuses lone surrogates, stray bytes and deep nesting, and rounds numbers, so
+    whatever it cannot give exactly is parsed again.
     """
 
     def exactly(line: bytes) -> Any:
@@ -114,19 +114,17 @@ def _lines(source: Source, limit: int) -> Iterator[tuple[int, bytes | None]]:
     held: list[bytes] = []
     size = 0
     for block in _blocks(source):
-        # `find` rather than `split`, which compares byte by byte: 3 GB/s against 0.7.
+        # `find` rather than `split`, which compares byte by byte: lines at 1.9 GB/s, not 0.6.
         begin = 0
         stop = block.find(b"\n")
         while stop != -1:
             size += stop - begin
             part = block[begin:stop]
-            if size > limit:
-                line = None
-            else:
-                line = b"".join([*held, part]) if held else part
-            held.clear()
+            if held:
+                part = b"".join([*held, part])
+                held.clear()
             if not foreign:
-                yield offset, line
+                yield offset, part if size <= limit else None
             foreign = False
             offset += size + 1
             size = 0

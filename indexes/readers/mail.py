@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import email.message
 import email.policy
@@ -12,7 +13,7 @@ from dataclasses import replace
 from typing import BinaryIO, cast
 
 from guardrail.indexes.documents import Document, Unreadable
-from guardrail.indexes.readers.decoding import decode, printable
+from guardrail.indexes.readers.decoding import decode, decode_line, printable
 from guardrail.indexes.readers.formats import Kind, identify
 from guardrail.indexes.readers.markup import visible_text
 from guardrail.indexes.readers.pieces import documents
@@ -23,7 +24,7 @@ from guardrail.indexes.readers.streams import Source, read_whole
 Descend = Callable[[Source], Iterator[Document | Unreadable]]
 
 # Addresses, times and subjects are private data too.
-_HEADERS = ("From", "To", "Cc", "Bcc", "Reply-To", "Date", "Subject")
+_HEADERS = frozenset({"from", "to", "cc", "bcc", "reply-to", "date", "subject"})
 
 # Attachments in formats that hold text but no record fields; others with text are text/* parts.
 _ATTACHED = frozenset({Kind.PDF, Kind.DOCX, Kind.HTML, Kind.ZIP, Kind.TAR})
@@ -32,6 +33,7 @@ _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signatu
 
 # A line of the body may begin with "From " too; the separator holds a time of day.
 _SEPARATOR = re.compile(rb"From .*\d:\d\d")
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _LINE_PART = 64 * 1024
 
@@ -59,7 +61,7 @@ def _messages(stream: BinaryIO, limit: int) -> Iterator[bytes | None]:
     begun = False
     at_start, after_blank = True, True
     while line := stream.readline(_LINE_PART):
-        if at_start and after_blank and _SEPARATOR.match(line):
+        if line.startswith(b"From ") and at_start and after_blank and _SEPARATOR.match(line):
             if begun:
                 yield _unescaped(held) if size <= limit else None
             held, size, begun = [], 0, True
@@ -77,14 +79,32 @@ def _messages(stream: BinaryIO, limit: int) -> Iterator[bytes | None]:
 
 
 def _unescaped(lines: list[bytes]) -> bytes:
-    return _ESCAPED.sub(rb"\1", b"".join(lines))
+    data = b"".join(lines)
+    return _ESCAPED.sub(rb"\1", data) if b">From " in data else data
+
+
+def _parsed(data: bytes) -> email.message.Message:
+    """The message, as the standard library parses it.
+
+    That goes line by line through bodies too, so the body of a message without parts is set by
+    itself: measured on a whole mailbox, 13 MB/s against 7.
+    """
+    blank = _BLANK_LINE.search(data)
+    if blank is not None:
+        head = data[: blank.end()]
+        message = email.message_from_bytes(head, policy=email.policy.default)
+        simple = message.get_content_maintype() not in ("multipart", "message")
+        if simple and not message.defects and not message.get_payload():
+            message.set_payload(data[blank.end() :].decode("ascii", "surrogateescape"))
+            return message
+    return email.message_from_bytes(data, policy=email.policy.default)
 
 
 def _message(
     source: Source, data: bytes, place: str, id: str | None, descend: Descend
 ) -> Iterator[Document | Unreadable]:
     try:
-        message = email.message_from_bytes(data, policy=email.policy.default)
+        message = _parsed(data)
         if id is None:
             id = _message_id(message) or place
         texts: list[str] = []
@@ -138,14 +158,18 @@ def _add_part(
 
 
 def _headers(part: email.message.Message) -> Iterator[str]:
-    for name in _HEADERS:
-        try:
-            values = [str(value) for value in part.get_all(name, [])]
-        except Exception:
-            # The strict parser stumbles over some malformed headers; as written they still read.
-            values = [str(raw) for key, raw in part.raw_items() if key.lower() == name.lower()]
-        for value in values:
-            yield f"{name}: {value}"
+    for key, raw in part.raw_items():
+        name = key.lower()
+        if name not in _HEADERS:
+            continue
+        value = str(raw)
+        if "=?" in value:
+            # The strict parser is slow (4 MB/s of mail against 7 when it sees every header), so it
+            # sees encoded words only; a header that it stumbles over still reads as written.
+            with contextlib.suppress(Exception):
+                value = str(part.policy.header_fetch_parse(key, value))
+        written = value.encode("utf-8", "surrogateescape")
+        yield f"{key}: {decode_line(b' '.join(written.split()))}"
 
 
 def _message_id(message: email.message.Message) -> str:

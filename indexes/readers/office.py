@@ -54,7 +54,6 @@ def read_pdf(source: Source) -> Iterator[Document | Unreadable]:
                 problems.append(Unreadable(place, explain(error, "reading a page of PDF")))
                 continue
             seen = seen or bool(text.strip())
-            # pypdf gives lone surrogates for some broken fonts; they are text like any other.
             yield f"{text}\n"
 
     results = list(documents(pages(), source.name, source.options))

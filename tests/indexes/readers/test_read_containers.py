@@ -242,6 +242,18 @@ def test_mail_with_odd_headers_and_charsets(tmp_path: Path) -> None:
     assert "just text" in contents(read_all(tmp_path / "b.eml"))["b.eml"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["8bit", "quoted-printable", "base64"])
+def test_transfer_encodings(tmp_path: Path, end: str, encoding: str) -> None:
+    message = EmailMessage()
+    message["Subject"] = "é " * 50
+    message.set_content("café\n\nsecond paragraph\n", cte=encoding)
+    (tmp_path / "a.eml").write_bytes(bytes(message).replace(b"\n", end.encode()))
+    text = contents(read_all(tmp_path / "a.eml"))["a.eml"]
+    assert text.startswith(f"Subject: {'é ' * 49}é\ncafé")
+    assert "second paragraph" in text
+
+
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_mailbox(tmp_path: Path, end: bytes) -> None:
     separator = b"From zoe@example.com Thu Jan  1 00:00:00 1970\n"
