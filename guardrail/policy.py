@@ -442,7 +442,7 @@ class Policy(_Part):
         default_factory=dict, description="The same for single detectors, by name."
     )
     redaction: RedactionSettings = Field(
-        default_factory=RedactionSettings, description="What stands in the place of redacted text."
+        default_factory=RedactionSettings, description="How redacted text is replaced."
     )
     refusal: str = Field(
         default="I can't share that.",

@@ -23,13 +23,15 @@ import tempfile
 import termios
 from pathlib import Path
 
-from rich._export_format import CONSOLE_SVG_FORMAT
-from rich.console import Console
+from rich.console import CONSOLE_SVG_FORMAT, Console
 from rich.text import Text
+
+from guardrail.keys import KEY_BYTES, Key, write_key
 
 HERE = Path(__file__).resolve().parent
 WIDTH = 100
-SHOWN = ("clean-mail", "leak-clinic", "leak-lookalikes", "leak-case", "phrase-project")
+COLLECTIONS = ("clinic", "mail", "tickets")
+SHOWN = ("clean-mail", "leak-tickets", "leak-lookalikes", "leak-case", "phrase-project")
 CHECK = ("check", "--jsonl", "answers.jsonl", "--index", "index", "--key-file", "index.key")
 # By itself, rich has the viewer load fonts from elsewhere; the widths are fixed without them.
 SVG_FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
@@ -41,22 +43,17 @@ def guardrail(*arguments: str) -> list[str]:
 
 def prepare(folder: Path) -> None:
     """The sample, an index of it, and the answers to show."""
-    sample = folder / "sample"
-    steps = (
-        [sys.executable, str(HERE / "make_sample.py"), str(sample)],
-        guardrail("key", "new", "index.key"),
-        guardrail(
-            *("index", "build", "sample/corpus/clinic", "--collection", "clinic", "--out", "index"),
-            *("--key-file", "index.key", "--phrases", "sample/phrases.txt"),
-        ),
-        guardrail(
-            *("index", "add", "sample/corpus/mail", "--collection", "mail", "--index", "index"),
-            *("--key-file", "index.key"),
-        ),
-    )
+    # Not secret: with a new key, ends of matches that fall by chance would differ each time.
+    write_key(folder / "index.key", Key(bytes(range(KEY_BYTES))))
+    access = ("--out", "index", "--key-file", "index.key")
+    steps = [[sys.executable, str(HERE / "make_sample.py"), "sample"]]
+    for number, name in enumerate(COLLECTIONS):
+        verb = ("add",) if number else ("build", "--phrases", "sample/phrases.txt")
+        source = (f"sample/corpus/{name}", "--collection", name)
+        steps.append(guardrail("index", *verb, *source, *access))
     for step in steps:
         subprocess.run(step, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    lines = (sample / "responses.jsonl").read_text("utf-8").splitlines()
+    lines = (folder / "sample" / "responses.jsonl").read_text("utf-8").splitlines()
     answers = {json.loads(line)["id"]: line for line in lines}
     (folder / "answers.jsonl").write_text("\n".join(answers[name] for name in SHOWN), "utf-8")
 

@@ -92,11 +92,7 @@ class Life(RuleBasedStateMachine):
     def forget(self, data: st.DataObject, collection: str | None) -> None:
         known = sorted({identifier for _, identifier in self.living})
         ids = data.draw(st.lists(st.sampled_from(known), min_size=1, unique=True))
-        gone = [
-            name
-            for name in self.living
-            if name[1] in ids and collection in (None, name[0])
-        ]
+        gone = [name for name in self.living if name[1] in ids and collection in (None, name[0])]
         report = forget(self.path, KEY, ids, collection=collection)
         assert report.forgotten == len(gone)
         assert set(report.missing) == set(ids) - {identifier for _, identifier in gone}
@@ -195,7 +191,7 @@ def test_the_number_of_jobs_does_not_matter(tmp_path: Path) -> None:
 def test_documents_over_many_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments are full after a few documents, blocks of names and chunks of tags after more."""
     monkeypatch.setattr(building, "MAX_SEGMENT_ORDINALS", 1500)
-    monkeypatch.setattr("guardrail.indexes.lifecycle.MAX_SEGMENT_ORDINALS", 5000)
+    monkeypatch.setattr("guardrail.indexes.lifecycle.MAX_SEGMENT_ORDINALS", 3000)
     monkeypatch.setattr("guardrail.indexes.living._CHUNK_GRAMS", 256)
     monkeypatch.setattr("guardrail.indexes.segment_writer.NAMES_BLOCK", 16)
     monkeypatch.setattr("guardrail.indexes.segment.NAMES_BLOCK", 16)
