@@ -54,13 +54,6 @@ def equal_mask(context: Any, array: Any, index: Any, value: Any) -> Any:
 
 
 @kernel()
-def _grown(array: NDArray[np.int64]) -> NDArray[np.int64]:
-    wider = np.empty(2 * len(array), np.int64)
-    wider[: len(array)] = array
-    return wider
-
-
-@kernel()
 def find_matches(
     rolled: Hashes,
     hashes: Hashes,
@@ -73,136 +66,74 @@ def find_matches(
     facts: NDArray[np.uint32],
     least: int,
 ) -> Matches:
-    """Maximal runs of at least `least` units; see `Matches`. `rolled` and `hashes` are those of the
-    response's grams. A run inside another of the same
-    group is counted there and not listed.
+    """Maximal runs of at least `least` units; see `Matches`. A run inside another of the same
+    group is counted there and not listed. `rolled` and `hashes` are those of the response's grams.
 
     `parameters`: gram, stride, bucket bits, known hash bits, ordinal bits, the two words of the
-    ordinal key and of the tag key, number of groups. `facts`: shape (documents, 2), canonical length and group.
+    ordinal key and of the tag key, number of groups. `facts`: shape (documents, 2), canonical
+    length and group.
     """
     gram = np.int64(parameters[0])
     stride = np.int64(parameters[1])
     bucket_bits = np.int64(parameters[2])
-    hash_bits = np.int64(parameters[3])
+    spare = bucket_bits + 16 - np.int64(parameters[3])
+    known = np.uint64((0xFFFF >> spare) << spare)
     ordinal_bits = np.int64(parameters[4])
-    ordinal_k0 = parameters[5]
-    ordinal_k1 = parameters[6]
-    tag_k0 = parameters[7]
-    tag_k1 = parameters[8]
     total = len(hashes)
     out = np.empty((8, 5), np.int64)
     if len(starts) == 0 or total + gram - 1 < least:
         return out[:0]
-    to_bucket = np.uint64(64 - bucket_bits)
-    to_remainder = np.uint64(48 - bucket_bits)
-    spare = bucket_bits + 16 - hash_bits
-    known = np.uint64((0xFFFF >> spare) << spare)
+    seeds = find_seeds(hashes, directory, remainders, bucket_bits, known)
+    if len(seeds) == 0:
+        return out[:0]
 
-    seed_at = np.empty(64, np.int64)
-    seed_first = np.empty(64, np.int64)
-    seeds = 0
-    lows = np.empty(BLOCK, np.uint32)
-    sizes = np.empty(BLOCK, np.uint32)
-    touched = np.uint16(0)
-    for block in range(0, total, BLOCK):
-        size = min(BLOCK, total - block)
-        for index in range(size):
-            bucket = hashes[block + index] >> to_bucket
-            low = directory[bucket]
-            lows[index] = low
-            sizes[index] = directory[bucket + np.uint64(1)] - low
-        for index in range(size):
-            touched ^= remainders[np.uint64(lows[index])]
-        for index in range(size):
-            wanted = np.uint16((hashes[block + index] >> to_remainder) & known)
-            entry = np.uint64(lows[index])
-            if sizes[index] <= np.uint32(WINDOW) and equal_mask(
-                remainders, entry, wanted
-            ) == np.uint32(0):
-                continue
-            high = entry + np.uint64(sizes[index])
-            while entry < high and remainders[entry] < wanted:
-                entry += np.uint64(1)
-            if entry < high and remainders[entry] == wanted:
-                if seeds == len(seed_at):
-                    seed_at = _grown(seed_at)
-                    seed_first = _grown(seed_first)
-                seed_at[seeds] = block + index
-                seed_first[seeds] = np.int64(entry)
-                seeds += 1
-    if seeds == 0:
-        # Reading `touched` keeps the compiler from leaving the touching pass out.
-        return out[: np.int64(touched) & 0]
-
-    # Diagonals walked lately, and how far: a seed on a run that was already extended is skipped.
-    # Two diagonals that fall on one slot cost a repeated walk, not an answer.
+    # Diagonals walked lately, and how far: a seed on a run that was already walked is skipped. Two
+    # diagonals that fall on one slot cost a repeated walk, not an answer.
     slots = 256
-    while slots < 2 * seeds and slots < 65536:
+    while slots < 2 * len(seeds) and slots < 65536:
         slots *= 2
     diagonals = np.full(slots, np.int64(-(1 << 62)), np.int64)
     reached = np.zeros(slots, np.int64)
     latest = np.full(np.int64(parameters[9]), -1, np.int64)
-    tag_count = len(tags) * 32
-    mask = (np.uint64(1) << np.uint64(ordinal_bits)) - np.uint64(1)
+    anchors = np.zeros(len(latest), np.int64)
+    horizon = 0
     found = 0
-    for seed in range(seeds):
-        at = seed_at[seed]
-        entry = seed_first[seed]
-        first = hashes[at]
-        wanted = np.uint16((first >> to_remainder) & known)
-        high = np.int64(directory[np.int64(first >> to_bucket) + 1])
+    for seed in range(len(seeds)):
+        at = seeds[seed, 0]
+        entry = seeds[seed, 1]
+        wanted = np.uint16((hashes[at] >> np.uint64(48 - bucket_bits)) & known)
+        high = np.int64(directory[np.int64(hashes[at] >> np.uint64(64 - bucket_bits)) + 1])
         while entry < high and remainders[entry] == wanted:
-            bit = entry * ordinal_bits
-            word = bit >> 6
-            shift = np.uint64(bit & 63)
-            value = (ordinals[word] ^ siphash(np.uint64(word), ordinal_k0, ordinal_k1)) >> shift
-            if np.int64(shift) + ordinal_bits > 64:
-                beyond = ordinals[word + 1] ^ siphash(np.uint64(word + 1), ordinal_k0, ordinal_k1)
-                value |= beyond << (np.uint64(64) - shift)
-            ordinal = np.int64(value & mask)
+            ordinal = ordinal_at(ordinals, entry, ordinal_bits, parameters[5], parameters[6])
             entry += 1
-            place = ordinal * stride
-            diagonal = place - at
+            diagonal = ordinal * stride - at
             slot = np.int64((np.uint64(diagonal) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40))
             slot &= slots - 1
             if diagonals[slot] == diagonal and reached[slot] >= at:
                 continue
-
-            right = at
-            word = -1
-            packed = np.uint64(0)
-            while right + 1 < total and right + 1 + diagonal < tag_count:
-                position = right + 1 + diagonal
-                if position >> 5 != word:
-                    word = position >> 5
-                    packed = tags[word] ^ siphash(np.uint64(word), tag_k0, tag_k1)
-                tag = packed >> np.uint64(2 * (position & 31))
-                if (tag ^ tag_of(rolled[right + 1])) & np.uint64(3) != np.uint64(0):
-                    break
-                right += 1
-            left = at
-            word = -1
-            while left > 0 and left - 1 + diagonal >= 0:
-                position = left - 1 + diagonal
-                if position >> 5 != word:
-                    word = position >> 5
-                    packed = tags[word] ^ siphash(np.uint64(word), tag_k0, tag_k1)
-                tag = packed >> np.uint64(2 * (position & 31))
-                if (tag ^ tag_of(rolled[left - 1])) & np.uint64(3) != np.uint64(0):
-                    break
-                left -= 1
+            row = -1
+            if at + gram + stride <= horizon:
+                # Inside a run that was found: a run that goes on past its end has later seeds, so
+                # only one that begins before it is news. Without this, a text that repeats itself
+                # is walked from each of its units.
+                row = row_of(starts, ordinal)
+                group = np.int64(facts[row, 1]) & (DEAD - 1)
+                last = latest[group]
+                if last >= 0 and anchors[group] < at and at + gram + stride <= out[last, 1]:
+                    before = out[last, 0] - 1
+                    origin = np.int64(starts[row]) * stride
+                    if before < 0 or before + diagonal < origin:
+                        continue
+                    if walk(rolled, tags, parameters, before + 1, diagonal, -1, before) > before:
+                        continue
+            right = walk(rolled, tags, parameters, at, diagonal, 1, total - 1)
+            left = walk(rolled, tags, parameters, at, diagonal, -1, 0)
             diagonals[slot] = diagonal
             reached[slot] = right
             if right - left + gram < least:
                 continue
-
-            row, above = 0, len(starts)
-            while above - row > 1:
-                middle = (row + above) >> 1
-                if np.int64(starts[middle]) <= ordinal:
-                    row = middle
-                else:
-                    above = middle
+            if row < 0:
+                row = row_of(starts, ordinal)
             if facts[row, 1] & np.uint32(DEAD):
                 continue
             origin = np.int64(starts[row]) * stride
@@ -228,9 +159,113 @@ def find_matches(
                 target = found
                 latest[group] = found
                 found += 1
+            anchors[group] = at
+            horizon = max(horizon, end)
             out[target, 0] = left
             out[target, 1] = end
             out[target, 2] = row
             out[target, 3] = left + diagonal - origin
             out[target, 4] = copies
     return out[:found]
+
+
+@kernel()
+def find_seeds(
+    hashes: Hashes,
+    directory: NDArray[np.uint32],
+    remainders: NDArray[np.uint16],
+    bucket_bits: int,
+    known: np.uint64,
+) -> NDArray[np.int64]:
+    """Positions whose hash is in the index, and the first entry that agrees: shape (seeds, 2)."""
+    total = len(hashes)
+    to_bucket = np.uint64(64 - bucket_bits)
+    to_remainder = np.uint64(48 - bucket_bits)
+    seeds = np.empty((64, 2), np.int64)
+    count = 0
+    lows = np.empty(BLOCK, np.uint32)
+    sizes = np.empty(BLOCK, np.uint32)
+    touched = np.uint16(0)
+    for block in range(0, total, BLOCK):
+        size = min(BLOCK, total - block)
+        for index in range(size):
+            bucket = hashes[block + index] >> to_bucket
+            low = directory[bucket]
+            lows[index] = low
+            sizes[index] = directory[bucket + np.uint64(1)] - low
+        for index in range(size):
+            touched ^= remainders[np.uint64(lows[index])]
+        for index in range(size):
+            wanted = np.uint16((hashes[block + index] >> to_remainder) & known)
+            entry = np.uint64(lows[index])
+            if sizes[index] <= np.uint32(WINDOW) and equal_mask(
+                remainders, entry, wanted
+            ) == np.uint32(0):
+                continue
+            high = entry + np.uint64(sizes[index])
+            while entry < high and remainders[entry] < wanted:
+                entry += np.uint64(1)
+            if entry < high and remainders[entry] == wanted:
+                if count == len(seeds):
+                    wider = np.empty((2 * count, 2), np.int64)
+                    wider[:count] = seeds
+                    seeds = wider
+                seeds[count, 0] = block + index
+                seeds[count, 1] = np.int64(entry)
+                count += 1
+    # Reading `touched` keeps the compiler from leaving the touching pass out.
+    return seeds[: count | (np.int64(touched) & 0)]
+
+
+@kernel(inline=True)
+def ordinal_at(ordinals: Words, entry: int, bits: int, k0: np.uint64, k1: np.uint64) -> int:
+    """The ordinal of an entry, unpacked and unmasked."""
+    bit = entry * bits
+    word = bit >> 6
+    shift = np.uint64(bit & 63)
+    value = (ordinals[word] ^ siphash(np.uint64(word), k0, k1)) >> shift
+    if np.int64(shift) + bits > 64:
+        beyond = ordinals[word + 1] ^ siphash(np.uint64(word + 1), k0, k1)
+        value |= beyond << (np.uint64(64) - shift)
+    return np.int64(value & ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)))
+
+
+@kernel()
+def walk(
+    rolled: Hashes,
+    tags: Words,
+    parameters: NDArray[np.uint64],
+    at: int,
+    diagonal: int,
+    step: int,
+    limit: int,
+) -> int:
+    """The last position, from `at` in steps of 1 or -1 to `limit`, up to which tags agree."""
+    ceiling = len(tags) * 32
+    word = -1
+    packed = np.uint64(0)
+    while at != limit:
+        position = at + step + diagonal
+        if position < 0 or position >= ceiling:
+            break
+        if position >> 5 != word:
+            word = position >> 5
+            packed = tags[word] ^ siphash(np.uint64(word), parameters[7], parameters[8])
+        tag = packed >> np.uint64(2 * (position & 31))
+        if (tag ^ tag_of(rolled[at + step])) & np.uint64(3) != np.uint64(0):
+            break
+        at += step
+    return at
+
+
+@kernel(inline=True)
+def row_of(starts: NDArray[np.uint32], ordinal: int) -> int:
+    """The document that a gram belongs to: the last one that starts at or before it."""
+    row, above = 0, len(starts)
+    while above - row > 1:
+        middle = (row + above) >> 1
+        if np.int64(starts[middle]) <= ordinal:
+            row = middle
+        else:
+            above = middle
+    return row
