@@ -32,7 +32,7 @@ class Filter:
     def check(self, response: str, context: Context = EMPTY_CONTEXT) -> Verdict:
         """The verdict on one response. Raises UsageError where it is not a string.
 
-        What goes wrong inside a detector is a `Failure` in the verdict, on which the policy decides.
+        What goes wrong inside a detector is a `Failure` in the verdict; the policy decides on it.
         """
         if not isinstance(response, str):
             raise UsageError(f"a response is a string, not {type(response).__name__}")

@@ -1,4 +1,4 @@
-"""What detectors report and what a check returns: plain frozen records, never the text that matched."""
+"""What detectors report and what a check returns: frozen records, never the text that matched."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ class Evidence:
     """Where a finding comes from; it names places and lengths, never text.
 
     `matched` is the length of the match in canonical units, `words` the number of words (runs
-    without white space) of the response that it covers. `corpus_start` and `corpus_end` are code points of the named document as it
-    was read. `copies` is the number of documents that hold the same passage (capped by the index).
+    without white space) of the response that it covers. `corpus_start` and `corpus_end` are code
+    points of the named document as it was read, exact to a few. `copies` is the number of
+    documents of the same collection and labels that hold the passage: at least so many.
     """
 
     document: str | None = None

@@ -11,16 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.findings import Span
 from guardrail.jit import kernel
-
-if TYPE_CHECKING:
-    pass
 
 # Raised whenever the table or the rules change what any text becomes.
 CANONICAL_VERSION = 1
@@ -107,7 +104,7 @@ def _map_points(
         point = np.uint32(points[index])
         page = np.uint32(pages[point >> np.uint32(8)])
         entry = table[(page << np.uint32(8)) | (point & np.uint32(255))]
-        count = np.int64(entry >> np.uint32(24))
+        count = int(entry >> np.uint32(24))
         if count > 1:
             packed = entry & np.uint32(0xFFFFFF)
             for step in range(count):

@@ -341,8 +341,7 @@ def _run(tasks: list[_Task], jobs: int, strict: bool) -> Iterator[tuple[_Task, _
     if not tasks:
         return
     if jobs == 1 or len(tasks) == 1:
-        for task in tasks:
-            yield task, _work(task)
+        yield from ((task, _work(task)) for task in tasks)
         return
     pool = ProcessPoolExecutor(
         min(jobs, len(tasks)),
@@ -354,8 +353,8 @@ def _run(tasks: list[_Task], jobs: int, strict: bool) -> Iterator[tuple[_Task, _
     pending: dict[Future[_Done], _Task] = {}
     try:
         while True:
-            while len(pending) < 2 * jobs and (task := next(source, None)) is not None:
-                pending[pool.submit(_work, task)] = task
+            while len(pending) < 2 * jobs and (following := next(source, None)) is not None:
+                pending[pool.submit(_work, following)] = following
             if not pending:
                 break
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
@@ -443,8 +442,13 @@ def _merge(
             key,
             group,
             threads=jobs,
-            progress=lambda share, n=number: progress("merge", (n + share) / len(groups)),
+            progress=part_of(progress, number, len(groups)),
         )
+
+
+def part_of(progress: Progress, number: int, parts: int) -> Callable[[float], None]:
+    """The progress of one of several segments, as a share of all of them."""
+    return lambda share: progress("merge", (number + share) / parts)
 
 
 def new_segment(

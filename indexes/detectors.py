@@ -10,10 +10,11 @@ from guardrail.detector import Context
 from guardrail.findings import Evidence, Finding
 from guardrail.indexes.grams import Hashes, hash_grams, roll_grams
 from guardrail.indexes.index import Index
-from guardrail.indexes.phrases import PhraseSet, read_phrase_file, stored_phrases
+from guardrail.indexes.phrases import PhraseSet, read_phrase_file, read_phrases
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.text import CanonicalText
+
 
 class OverlapDetector:
     """Finds runs of canonical text that a response shares with documents of indexes.
@@ -102,7 +103,7 @@ def _maximal(runs: list[_Run]) -> list[_Run]:
 
 
 class PhraseDetector:
-    """Finds protected phrases, listed in files or stored with indexes; findings of kind `phrase`."""
+    """Finds protected phrases, from files or stored with indexes; findings of kind `phrase`."""
 
     def __init__(
         self,
@@ -121,11 +122,11 @@ class PhraseDetector:
         self._built = self._build([index.current() for index in self._indexes])
 
     def _build(self, states: list[Index]) -> tuple[list[Index], PhraseSet]:
-        stored = (
-            pair
+        stored = [
+            (f"{index.path.name}:phrase {number}", phrase)
             for index in states
-            for pair in stored_phrases([(index.path, index.manifest)], index.key)
-        )
+            for number, phrase in enumerate(read_phrases(index.path, index.manifest, index.key), 1)
+        ]
         pairs = [*self._listed, *stored]
         return states, PhraseSet(pairs, whole_words=self._whole_words)
 

@@ -37,7 +37,7 @@ class GramKey:
 
 
 def roll_grams(units: Units, gram: int, key: GramKey) -> Hashes:
-    """The polynomial of the gram that starts at each unit: uint64, shape (max(0, n - gram + 1),)."""
+    """The polynomial of the gram at each unit: uint64, shape (max(0, n - gram + 1),)."""
     rolled: Hashes = _roll(units, gram, key.base)
     return rolled
 

@@ -77,7 +77,7 @@ class Index:
                 if _stamp(path) != stamp_before:
                     continue
                 raise IndexDamagedError(
-                    f"{error.filename} is missing; restore it from a backup or build the index again"
+                    f"{error.filename} is missing; restore it or build the index again"
                 ) from None
             except OSError as error:
                 raise CorpusIndexError(
@@ -156,6 +156,6 @@ def check_file(path: Path, size: int, digest: str) -> Iterator[str]:
         yield f"{path} cannot be read: {error.strerror}; restore it or build the index again"
         return
     if count != size:
-        yield f"{path} has {count} bytes, the manifest says {size}; restore it or build the index again"
+        yield (f"{path} has {count} bytes, the manifest says {size}; restore it or build again")
     elif actual.hexdigest() != digest:
         yield f"{path} was altered after it was written; restore it or build the index again"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError, UsageError
-from guardrail.indexes.build import MAX_SEGMENT_ORDINALS, Progress, disk, new_segment
+from guardrail.indexes.build import MAX_SEGMENT_ORDINALS, Progress, disk, new_segment, part_of
 from guardrail.indexes.index import Index
 from guardrail.indexes.living import LivingSegment
 from guardrail.indexes.manifest import (
@@ -62,7 +62,7 @@ def forget(
     *,
     collection: str | None = None,
 ) -> ForgetReport:
-    """Forget documents at once: by id, within one collection if that is named, or a whole collection.
+    """Forget documents at once: by id (in one collection if that is named), or a whole one.
 
     Their fingerprints no longer match anything from here on; `compact` erases them from disk.
     """
@@ -215,7 +215,7 @@ def _join(
             key,
             sources,
             known_bits=min(segment.info.hash_bits for segment in group),
-            progress=lambda share, n=number: progress("merge", (n + share) / len(groups)),
+            progress=part_of(progress, number, len(groups)),
         )
         segments.append(info)
     return segments

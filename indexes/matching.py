@@ -1,7 +1,7 @@
 """The search kernel: from the gram hashes of a response to maximal shared runs.
 
-Seeds are looked up for all positions at once; each seed is then extended along its diagonal, unit by
-unit, by comparing tags. The memory reads are arranged so that many are under way together: a pass
+Seeds are looked up for all positions at once; each seed is then extended along its diagonal, unit
+by unit, by comparing tags. Memory reads are arranged so that many are under way together: a pass
 over the directory, a pass that touches the remainders, a pass that compares 16 of them at a time.
 """
 
@@ -31,7 +31,7 @@ WINDOW = 16
 DEAD = 1 << 31
 
 
-@intrinsic
+@intrinsic  # type: ignore[misc]
 def equal_mask(context: Any, array: Any, index: Any, value: Any) -> Any:
     """A bit for each of array[index], ..., array[index + 15] that equals `value`: one comparison
     of 16 lanes, which the compiler does not make of a loop here (measured: 7 times slower)."""
@@ -75,10 +75,10 @@ def find_matches(
     """
     gram = np.int64(parameters[0])
     stride = np.int64(parameters[1])
-    bucket_bits = np.int64(parameters[2])
+    bucket_bits = int(parameters[2])
     spare = bucket_bits + 16 - np.int64(parameters[3])
     known = np.uint64((0xFFFF >> spare) << spare)
-    ordinal_bits = np.int64(parameters[4])
+    ordinal_bits = int(parameters[4])
     total = len(hashes)
     out = np.empty((8, 5), np.int64)
     if len(starts) == 0 or total + gram - 1 < least:
@@ -198,7 +198,7 @@ def find_seeds(
         for index in range(size):
             wanted = np.uint16((hashes[block + index] >> to_remainder) & known)
             entry = np.uint64(lows[index])
-            if sizes[index] <= np.uint32(WINDOW) and equal_mask(
+            if sizes[index] <= np.uint32(WINDOW) and equal_mask(  # type: ignore[call-arg]
                 remainders, entry, wanted
             ) == np.uint32(0):
                 continue
@@ -227,7 +227,7 @@ def ordinal_at(ordinals: Words, entry: int, bits: int, k0: np.uint64, k1: np.uin
     if np.int64(shift) + bits > 64:
         beyond = ordinals[word + 1] ^ siphash(np.uint64(word + 1), k0, k1)
         value |= beyond << (np.uint64(64) - shift)
-    return np.int64(value & ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)))
+    return int(value & ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)))
 
 
 @kernel()

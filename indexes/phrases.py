@@ -7,7 +7,7 @@ hide them. A match is named by its place in its list, never by its text.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,7 @@ def read_phrase_file(path: str | Path) -> Iterator[tuple[str, str]]:
 def write_phrases(
     index: Path, manifest: Manifest, key: Key, phrases: Iterable[str]
 ) -> dict[str, tuple[int, str]]:
-    """Store an index's phrases, sealed; what the manifest is to name. Duplicates are stored once."""
+    """Store an index's phrases, sealed, each once; returns what the manifest is to name."""
     unique = list(dict.fromkeys(phrases))
     PhraseSet(
         ((f"phrase {place}", phrase) for place, phrase in enumerate(unique, 1)), whole_words=False
@@ -123,13 +123,6 @@ def read_phrases(index: Path, manifest: Manifest, key: Key) -> list[str]:
             ) from None
         phrases += json.loads(_sealer(manifest, key).open(blob, name))
     return phrases
-
-
-def stored_phrases(paths: Sequence[tuple[Path, Manifest]], key: Key) -> Iterator[tuple[str, str]]:
-    """Place and phrase of all phrases stored with some indexes."""
-    for path, manifest in paths:
-        for number, phrase in enumerate(read_phrases(path, manifest, key), 1):
-            yield f"{path.name}:phrase {number}", phrase
 
 
 def _canonical(phrase: str) -> str:

@@ -43,7 +43,7 @@ class Sealer:
         return nonce + AESGCM(self.secret).encrypt(nonce, zlib.compress(data, 1), place.encode())
 
     def open(self, blob: bytes, place: str) -> bytes:
-        """What was sealed. Raises IndexDamagedError where a byte differs or the place is another."""
+        """What was sealed. Raises IndexDamagedError if a byte or the place is another."""
         try:
             packed = AESGCM(self.secret).decrypt(
                 blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], place.encode()

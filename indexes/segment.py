@@ -184,12 +184,12 @@ class Segment:
         return words, first % 32
 
     def entries(self, partition: int, partitions: int) -> tuple[Words, Words]:
-        """Bits 8 to 40 of the hash (as far as known) and the ordinal of each entry of a partition."""
+        """Of each entry of a partition: bits 8 to 40 of the hash, as far as known; the ordinal."""
         bits = self.info.bucket_bits
         buckets = (1 << bits) // partitions
         edges = self._directory[partition * buckets : (partition + 1) * buckets + 1]
         first, last = int(edges[0]), int(edges[-1])
-        bucket = np.repeat(np.arange(buckets, dtype=np.uint64), np.diff(edges.astype(np.int64)))
+        bucket = np.repeat(np.arange(buckets, dtype=np.uint64), np.diff(edges).astype(np.int64))
         remainders = self._remainders[first:last].astype(np.uint64)
         middle = (bucket << np.uint64(40 - bits)) | (remainders << np.uint64(24 - bits))
         width = ordinal_bits(self.info.ordinals)

@@ -62,7 +62,7 @@ class DigestedFile:
         self._bytes = 0
 
     def write(self, data: bytes | NDArray[Any]) -> None:
-        view = memoryview(np.ascontiguousarray(data)).cast("B") if len(data) else b""
+        view = data if isinstance(data, bytes) else np.ascontiguousarray(data).tobytes()
         self._file.write(view)
         self._digest.update(view)
         self._bytes += len(view)

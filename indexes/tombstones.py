@@ -1,4 +1,4 @@
-"""Tombstones: which documents of a segment are forgotten, in sealed files that the manifest names."""
+"""Tombstones: which documents of a segment are forgotten, in sealed files."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.test_filter import CLEAN, OTHER, SECRET
 Result = subprocess.CompletedProcess[str]
 
 
-def run(*arguments: str | Path, stdin: str | bytes = "", cwd: Path | None = None) -> Result:
+def run(*arguments: object, stdin: str | bytes = "", cwd: Path | None = None) -> Result:
     environment = {k: v for k, v in os.environ.items() if k != "GUARDRAIL_KEY"}
     code = "from guardrail.cli import main; main()"
     result = subprocess.run(

@@ -151,7 +151,7 @@ def test_what_is_sent_is_clean_when_checked_again(rail: Guardrail) -> None:
             assert rail.check(sent).action is Action.ALLOW
 
 
-# --- failures --------------------------------------------------------------------------------------
+# --- failures ----------------------------------------------------------------------------------
 
 
 class Broken:
@@ -219,7 +219,7 @@ def test_errors_hold_no_text(rail: Guardrail) -> None:
         assert "Thornbury" not in printed.replace("SECRET", "")
 
 
-# --- assembly --------------------------------------------------------------------------------------
+# --- assembly ----------------------------------------------------------------------------------
 
 
 def test_nothing_to_check_against() -> None:

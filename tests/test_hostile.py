@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def seconds(rail: Guardrail, text: str) -> float:
     return time.process_time() - began
 
 
-HOSTILE = {
+HOSTILE: dict[str, Callable[[int], str]] = {
     "a million repetitions of one gram": lambda n: "a" * n,
     "the repetition that stands in the corpus": lambda n: "ab" * (n // 2),
     "a passage of hundreds of documents, over and over": lambda n: (PASSAGE * (n // 80))[:n],
@@ -55,7 +56,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE.keys())
-def test_time_grows_with_the_text_and_not_faster(rail: Guardrail, make) -> None:  # type: ignore[no-untyped-def]
+def test_time_grows_with_the_text_and_not_faster(
+    rail: Guardrail, make: Callable[[int], str]
+) -> None:
     """Quadratic work would take 64 times as long for 8 times the text."""
     small, big = make(50_000), make(400_000)
     seconds(rail, small)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import unicodedata
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -22,13 +23,15 @@ def form(text: str) -> bytes:
     return canonical_units(text)[0].tobytes()
 
 
-# --- invariances -----------------------------------------------------------------------------------
+# --- invariances -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("change", DISGUISES.values(), ids=DISGUISES.keys())
 @settings(max_examples=60)
 @given(PROSE)
-def test_what_is_invisible_or_alike_changes_nothing(change, text):  # type: ignore[no-untyped-def]
+def test_what_is_invisible_or_alike_changes_nothing(
+    change: Callable[[str], str], text: str
+) -> None:
     assert form(change(text)) == form(text)
 
 
@@ -46,7 +49,7 @@ def test_all_four_normal_forms_are_one(text: str) -> None:
         assert form(unicodedata.normalize(normal, text)) == form(text)
 
 
-# --- what must stay apart ------------------------------------------------------------------------
+# --- what must stay apart ----------------------------------------------------------------------
 
 
 @given(st.text("0123456789", max_size=20), st.text("0123456789", max_size=20))
@@ -86,7 +89,7 @@ def test_scripts_weigh_about_as_much_as_they_tell() -> None:
     assert len({form(chr(c)) for c in range(0x4E00, 0x9FFF)}) > 20_900
 
 
-# --- offsets ---------------------------------------------------------------------------------------
+# --- offsets -----------------------------------------------------------------------------------
 
 
 @given(ANY_TEXT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -139,7 +140,7 @@ def add(
             strict=strict,
             progress=progress,
         )
-    bound = read_manifest(building.Path(out), key).grid.bound
+    bound = read_manifest(Path(out), key).grid.bound
     _print_report(report, out, "added to", bound, as_json)
 
 

@@ -1,8 +1,8 @@
 """Attacks on the files of an index without its key (guarantee G4).
 
-Each attack is run twice: on an index of a secret key, where it must do no better than chance, and on
-the same index made with a key that the attacker has, where it must succeed. The second run proves
-that the attack works and so that the first could fail.
+Each attack is run twice: on an index of a secret key, where it must do no better than chance, and
+on the same index made with a key that the attacker has, where it must succeed. The second run
+proves that the attack works and so that the first could fail.
 """
 
 from __future__ import annotations

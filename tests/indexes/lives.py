@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -138,7 +139,7 @@ def holds_run(found: bytes, held: bytes) -> bool:
     edges = [-1, *(at for at in range(len(found)) if found[at] != held[at]), len(found)]
     return any(
         after - before > GRID.gram and before < CHANCE and len(found) - after < CHANCE
-        for before, after in zip(edges, edges[1:], strict=False)
+        for before, after in itertools.pairwise(edges)
     )
 
 

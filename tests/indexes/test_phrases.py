@@ -74,7 +74,7 @@ def test_files_of_phrases(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="UTF-8"):
         list(read_phrase_file(path))
-    with pytest.raises(UsageError, match="none.txt"):
+    with pytest.raises(UsageError, match="none"):
         list(read_phrase_file(tmp_path / "none.txt"))
 
 
