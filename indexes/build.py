@@ -41,7 +41,7 @@ from guardrail.indexes.manifest import (
     segment_folder,
     sync_folder,
 )
-from guardrail.indexes.phrases import read_phrases, write_phrases
+from guardrail.indexes.phrases import write_phrases
 from guardrail.indexes.readers import ReadOptions, Unit, plan, read
 from guardrail.indexes.runs import GramSource, Grid, Run, RunWriter
 from guardrail.indexes.sealed import Sealer
@@ -207,7 +207,7 @@ def add(
         with disk(index):
             manifest = bury(index, manifest, key, old.segments, rows)
             if wanted := list(phrases):
-                wanted = read_phrases(index, manifest, key) + wanted
+                wanted = [*old.phrases, *wanted]
                 manifest = replace(manifest, phrases=write_phrases(index, manifest, key, wanted))
             publish(index, manifest, key)
         remove_orphans(index, manifest)

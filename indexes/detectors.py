@@ -10,7 +10,7 @@ from guardrail.detector import Context
 from guardrail.findings import Evidence, Finding
 from guardrail.indexes.grams import Hashes, hash_grams, roll_grams
 from guardrail.indexes.index import Index
-from guardrail.indexes.phrases import PhraseSet, read_phrase_file, read_phrases
+from guardrail.indexes.phrases import PhraseSet, read_phrase_file
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.text import CanonicalText
@@ -125,7 +125,7 @@ class PhraseDetector:
         stored = [
             (f"{index.path.name}:phrase {number}", phrase)
             for index in states
-            for number, phrase in enumerate(read_phrases(index.path, index.manifest, index.key), 1)
+            for number, phrase in enumerate(index.phrases, 1)
         ]
         pairs = [*self._listed, *stored]
         return states, PhraseSet(pairs, whole_words=self._whole_words)

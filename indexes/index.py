@@ -12,6 +12,7 @@ from guardrail.errors import CorpusIndexError, IndexDamagedError
 from guardrail.indexes.grams import GramKey, Hashes
 from guardrail.indexes.manifest import FILE_NAME, Manifest, read_manifest, segment_folder
 from guardrail.indexes.matching import Matches
+from guardrail.indexes.phrases import read_phrases
 from guardrail.indexes.runs import Grid
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.tombstones import read_tombstones
@@ -40,8 +41,16 @@ class Stamp:
 class Index:
     """An open index. Thread-safe; its answers stay those of the state that was opened."""
 
-    def __init__(self, path: Path, manifest: Manifest, segments: Sequence[Segment], key: Key):
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        segments: Sequence[Segment],
+        phrases: Sequence[str],
+        key: Key,
+    ) -> None:
         self.path, self.manifest, self.segments = path, manifest, tuple(segments)
+        self.phrases = tuple(phrases)
         self.key = key
         self.grid: Grid = manifest.grid
         self.gram_key = GramKey.derive(key)
@@ -72,6 +81,7 @@ class Index:
                     )
                     for info in manifest.segments
                 ]
+                phrases = read_phrases(path, manifest, key)
             except FileNotFoundError as error:
                 # A change that was published in between may have removed what the manifest named.
                 if _stamp(path) != stamp_before:
@@ -83,7 +93,7 @@ class Index:
                 raise CorpusIndexError(
                     f"cannot read {error.filename or path}: {error.strerror}"
                 ) from None
-            index = cls(path, manifest, segments, key)
+            index = cls(path, manifest, segments, phrases, key)
             index.stamp = stamp_before
             index._check(check)
             return index

@@ -25,7 +25,7 @@ from guardrail.indexes.manifest import (
     read_manifest,
     remove_orphans,
 )
-from guardrail.indexes.phrases import read_phrases, write_phrases
+from guardrail.indexes.phrases import write_phrases
 from guardrail.indexes.runs import document_key
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.segment_writer import SegmentInfo
@@ -169,11 +169,7 @@ def merge(
             raise UsageError(f"{out} holds an index already; name a new folder")
         manifest = Manifest.new(key, first.grid, max(i.manifest.max_postings for i in opened))
         parts = [segment for index in opened for segment in index.segments]
-        phrases = [
-            phrase
-            for path, index in zip(indexes, opened, strict=True)
-            for phrase in read_phrases(Path(path), index.manifest, key)
-        ]
+        phrases = [phrase for index in opened for phrase in index.phrases]
         with disk(out):
             segments = _join(out, manifest, key, parts, progress)
             manifest = manifest.next(segments=tuple(segments))
@@ -235,7 +231,6 @@ def verify(index: str | Path, key: Key) -> list[str]:
         for segment in opened.segments:
             for row in range(len(segment.table)):
                 segment.document(row)
-        read_phrases(opened.path, opened.manifest, key)
     except IndexDamagedError as error:
         problems.append(str(error))
     return problems
@@ -269,7 +264,7 @@ def info(index: str | Path, key: Key | None = None) -> dict[str, Any]:
     }
     if opened is not None:
         told |= _census(opened.segments)
-        told["phrases"] = len(read_phrases(path, manifest, opened.key))
+        told["phrases"] = len(opened.phrases)
     return told
 
 

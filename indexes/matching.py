@@ -31,7 +31,7 @@ WINDOW = 16
 DEAD = 1 << 31
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def equal_mask(context: Any, array: Any, index: Any, value: Any) -> Any:
     """A bit for each of array[index], ..., array[index + 15] that equals `value`: one comparison
     of 16 lanes, which the compiler does not make of a loop here (measured: 7 times slower)."""

@@ -5,8 +5,8 @@
 
 CORPUS is what scripts/make_debian_corpus.py writes; ANSWERS are clean texts, JSON Lines with a
 field "text"; --large is the varied corpus for the section `large`. Each section writes its
-part of the document to docs/benchmarks/, so that one can be measured again alone. Ratios are between figures of
-one run; absolute figures depend on the machine, which each part names.
+part of the document to docs/benchmarks/, so that one can be measured again alone. Ratios are
+between figures of one run; absolute figures depend on the machine, which each part names.
 """
 
 from __future__ import annotations

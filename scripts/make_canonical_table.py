@@ -5,9 +5,9 @@ that queries it. Run this only to change the canonical form, and raise CANONICAL
 guardrail/text.py with it: indexes built before are then refused instead of silently finding less.
 
 For each code point: NFKD, case folding, NFKD again; then letters, digits and spacing marks stay
-and all else (combining and format characters, spaces, punctuation, symbols) drops out. Letters that
-TR39 holds to look like an ASCII letter become that letter. Classes of ASCII characters are merged where
-keeping them apart would break one of the promised invariances (see MERGED).
+and all else (combining and format characters, spaces, punctuation, symbols) drops out. Letters
+that TR39 holds to look like an ASCII letter become that letter. Classes of ASCII characters are
+merged where keeping them apart would break one of the promised invariances (see MERGED).
 """
 
 from __future__ import annotations
