@@ -1,4 +1,4 @@
-"""Indexes that live through changes: corpora for them, and the naive search as their specification."""
+"""Indexes that live through changes: their corpora, and the naive search as their specification."""
 
 from __future__ import annotations
 
@@ -37,6 +37,9 @@ def options(**more: Any) -> ReadOptions:
     return ReadOptions(collection_field="collection", label_field="labels", **more)
 
 
+_USUAL: dict[str, Any] = {"jobs": 1, "options": options()}
+
+
 def write_corpus(path: Path, documents: Iterable[Document]) -> str:
     """A JSON Lines file of documents; its path."""
     with path.open("w", encoding="utf-8") as file:
@@ -54,14 +57,15 @@ def write_corpus(path: Path, documents: Iterable[Document]) -> str:
 def build_index(path: Path, documents: Iterable[Document], **more: Any) -> building.BuildReport:
     """Build an index at `path`; its corpus lies beside it."""
     corpus = write_corpus(path.with_suffix(".jsonl"), documents)
-    more = {"grid": GRID, "max_postings": MAX_POSTINGS, "jobs": 1, "options": options()} | more
-    return building.build([corpus], path, KEY, **more)
+    chosen: dict[str, Any] = {"grid": GRID, "max_postings": MAX_POSTINGS, **_USUAL, **more}
+    return building.build([corpus], path, KEY, **chosen)
 
 
 def add_to_index(path: Path, documents: Iterable[Document], **more: Any) -> building.BuildReport:
     """Add documents to the index at `path`."""
     corpus = write_corpus(path.with_suffix(".jsonl"), documents)
-    return building.add([corpus], path, KEY, **{"jobs": 1, "options": options()} | more)
+    chosen: dict[str, Any] = {**_USUAL, **more}
+    return building.add([corpus], path, KEY, **chosen)
 
 
 def named(documents: Iterable[Document]) -> dict[tuple[str, str], Document]:
@@ -81,7 +85,8 @@ def holders(path: Path, responses: Sequence[str]) -> list[set[tuple[str, str]]]:
 
 
 def matches(index: Index, response: str) -> list[tuple[tuple[str, str], int, int, int, Any]]:
-    """What the index finds: document, start and end in the response, start in the document, place."""
+    """What the index finds: document, start and end in the response, start in the document, and
+    what the index says of the place."""
     rolled = roll_grams(canonical_units(response)[0], index.grid.gram, index.gram_key)
     hashes = hash_grams(rolled, index.gram_key)
     found = []
