@@ -99,12 +99,12 @@ def _map_points(
     """
     units = np.empty(capacity, np.uint8)
     offsets = np.empty(capacity, np.uint32)
-    written = 0
+    written = np.int64(0)
     for index in range(len(points)):
         point = np.uint32(points[index])
         page = np.uint32(pages[point >> np.uint32(8)])
         entry = table[(page << np.uint32(8)) | (point & np.uint32(255))]
-        count = int(entry >> np.uint32(24))
+        count = np.int64(entry >> np.uint32(24))
         if count > 1:
             packed = entry & np.uint32(0xFFFFFF)
             for step in range(count):
@@ -119,4 +119,4 @@ def _map_points(
             units[written] = np.uint8(entry & np.uint32(255))
             offsets[written] = np.uint32(index)
         written += count
-    return units, offsets, written
+    return units, offsets, written  # type: ignore[return-value]

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from guardrail.errors import CorpusIndexError, GuardrailError, SourceError, UsageError
 from guardrail.indexes.documents import Unreadable
+from guardrail.indexes.grams import hash_grams, roll_grams
 from guardrail.indexes.index import Index
 from guardrail.indexes.manifest import (
     FILE_NAME,
@@ -49,6 +50,7 @@ from guardrail.indexes.segment import Segment
 from guardrail.indexes.segment_writer import SegmentInfo, write_segment
 from guardrail.indexes.tombstones import bury
 from guardrail.keys import Key
+from guardrail.text import canonical_units
 
 # Chosen by measurement: docs/benchmarks.md, "Gram and stride".
 DEFAULT_GRID = Grid(gram=16, stride=12)
@@ -166,6 +168,7 @@ def build(
             publish(out, manifest, key)
         remove_orphans(out, manifest)
         shutil.rmtree(out / "work", ignore_errors=True)
+    search_once(out, key)
     return _finish(report, out, segments, started)
 
 
@@ -212,7 +215,17 @@ def add(
             publish(index, manifest, key)
         remove_orphans(index, manifest)
         shutil.rmtree(index / "work", ignore_errors=True)
+    search_once(index, key)
     return _finish(report, index, segments, started)
+
+
+def search_once(index: Path, key: Key) -> None:
+    """Open an index and search it, so that the kernels of a search are compiled and cached now and
+    not while somebody's first response waits (5 s; 0.01 s where they are cached already)."""
+    opened = Index.open(index, key, check=False)
+    units, _ = canonical_units("é" + "x" * 2 * opened.grid.gram)
+    rolled = roll_grams(units, opened.grid.gram, opened.gram_key)
+    opened.match(rolled, hash_grams(rolled, opened.gram_key), opened.grid.bound)
 
 
 def check_grid(grid: Grid, max_postings: int) -> None:

@@ -75,11 +75,11 @@ def find_matches(
     """
     gram = np.int64(parameters[0])
     stride = np.int64(parameters[1])
-    bucket_bits = int(parameters[2])
+    bucket_bits = np.int64(parameters[2])
     spare = bucket_bits + 16 - np.int64(parameters[3])
     known = np.uint64((0xFFFF >> spare) << spare)
-    ordinal_bits = int(parameters[4])
-    total = len(hashes)
+    ordinal_bits = np.int64(parameters[4])
+    total = np.int64(len(hashes))
     out = np.empty((8, 5), np.int64)
     if len(starts) == 0 or total + gram - 1 < least:
         return out[:0]
@@ -92,12 +92,14 @@ def find_matches(
     slots = 256
     while slots < 2 * len(seeds) and slots < 65536:
         slots *= 2
-    diagonals = np.full(slots, np.int64(-(1 << 62)), np.int64)
-    reached = np.zeros(slots, np.int64)
+    diagonals = np.zeros(slots, np.int64)
+    reached = np.full(slots, -1, np.int64)
     latest = np.full(np.int64(parameters[9]), -1, np.int64)
     anchors = np.zeros(len(latest), np.int64)
-    horizon = 0
+    horizon = np.int64(0)
     found = 0
+    # Not literals, for each of which `walk` would be compiled anew.
+    zero, forth, back = np.int64(0), np.int64(1), np.int64(-1)
     for seed in range(len(seeds)):
         at = seeds[seed, 0]
         entry = seeds[seed, 1]
@@ -124,10 +126,10 @@ def find_matches(
                     origin = np.int64(starts[row]) * stride
                     if before < 0 or before + diagonal < origin:
                         continue
-                    if walk(rolled, tags, parameters, before + 1, diagonal, -1, before) > before:
+                    if walk(rolled, tags, parameters, before + 1, diagonal, back, before) > before:
                         continue
-            right = walk(rolled, tags, parameters, at, diagonal, 1, total - 1)
-            left = walk(rolled, tags, parameters, at, diagonal, -1, 0)
+            right = walk(rolled, tags, parameters, at, diagonal, forth, total - 1)
+            left = walk(rolled, tags, parameters, at, diagonal, back, zero)
             diagonals[slot] = diagonal
             reached[slot] = right
             if right - left + gram < least:
@@ -153,9 +155,7 @@ def find_matches(
             else:
                 copies = 1
                 if found == len(out):
-                    wider = np.empty((2 * found, 5), np.int64)
-                    wider[:found] = out
-                    out = wider
+                    out = _grown(out)
                 target = found
                 latest[group] = found
                 found += 1
@@ -174,7 +174,7 @@ def find_seeds(
     hashes: Hashes,
     directory: NDArray[np.uint32],
     remainders: NDArray[np.uint16],
-    bucket_bits: int,
+    bucket_bits: np.int64,
     known: np.uint64,
 ) -> NDArray[np.int64]:
     """Positions whose hash is in the index, and the first entry that agrees: shape (seeds, 2)."""
@@ -207,9 +207,7 @@ def find_seeds(
                 entry += np.uint64(1)
             if entry < high and remainders[entry] == wanted:
                 if count == len(seeds):
-                    wider = np.empty((2 * count, 2), np.int64)
-                    wider[:count] = seeds
-                    seeds = wider
+                    seeds = _grown(seeds)
                 seeds[count, 0] = block + index
                 seeds[count, 1] = np.int64(entry)
                 count += 1
@@ -217,8 +215,22 @@ def find_seeds(
     return seeds[: count | (np.int64(touched) & 0)]
 
 
+@kernel()
+def _grown(table: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A table with room for twice the rows. Copied by hand: an assignment to a slice takes 4 s to
+    compile, nearly all of it for the message of an error that cannot happen."""
+    rows, columns = table.shape
+    wider = np.empty((2 * rows, columns), np.int64)
+    for row in range(rows):
+        for column in range(columns):
+            wider[row, column] = table[row, column]
+    return wider
+
+
 @kernel(inline=True)
-def ordinal_at(ordinals: Words, entry: int, bits: int, k0: np.uint64, k1: np.uint64) -> int:
+def ordinal_at(
+    ordinals: Words, entry: np.int64, bits: np.int64, k0: np.uint64, k1: np.uint64
+) -> np.int64:
     """The ordinal of an entry, unpacked and unmasked."""
     bit = entry * bits
     word = bit >> 6
@@ -227,7 +239,7 @@ def ordinal_at(ordinals: Words, entry: int, bits: int, k0: np.uint64, k1: np.uin
     if np.int64(shift) + bits > 64:
         beyond = ordinals[word + 1] ^ siphash(np.uint64(word + 1), k0, k1)
         value |= beyond << (np.uint64(64) - shift)
-    return int(value & ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)))
+    return np.int64(value & ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)))
 
 
 @kernel()
@@ -235,14 +247,14 @@ def walk(
     rolled: Hashes,
     tags: Words,
     parameters: NDArray[np.uint64],
-    at: int,
-    diagonal: int,
-    step: int,
-    limit: int,
-) -> int:
+    at: np.int64,
+    diagonal: np.int64,
+    step: np.int64,
+    limit: np.int64,
+) -> np.int64:
     """The last position, from `at` in steps of 1 or -1 to `limit`, up to which tags agree."""
     ceiling = len(tags) * 32
-    word = -1
+    word = np.int64(-1)
     packed = np.uint64(0)
     while at != limit:
         position = at + step + diagonal
@@ -259,7 +271,7 @@ def walk(
 
 
 @kernel(inline=True)
-def row_of(starts: NDArray[np.uint32], ordinal: int) -> int:
+def row_of(starts: NDArray[np.uint32], ordinal: np.int64) -> int:
     """The document that a gram belongs to: the last one that starts at or before it."""
     row, above = 0, len(starts)
     while above - row > 1:
