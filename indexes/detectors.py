@@ -92,7 +92,7 @@ def _maximal(runs: list[_Run]) -> list[_Run]:
     last: dict[tuple[str, tuple[str, ...]], _Run] = {}
     kept: list[_Run] = []
     for run in runs:
-        group = run.segment.groups[int(run.segment.table["group"][run.row])]
+        group = run.segment.groups[run.segment.group_of(run.row)]
         before = last.get(group)
         if before is not None and run.end <= before.end:
             before.copies += run.copies

@@ -25,6 +25,8 @@ Matches = NDArray[np.int64]
 
 # Positions looked up together; what a block touches (64 bytes a position) stays in the L2 cache.
 BLOCK = 512
+# Candidates whose tags are touched together.
+BATCH = 1024
 # Remainders compared at once. Files of remainders are padded by as many.
 WINDOW = 16
 # In `facts`, the bit of a document's group word that says the document is forgotten.
@@ -78,7 +80,6 @@ def find_matches(
     bucket_bits = np.int64(parameters[2])
     spare = bucket_bits + 16 - np.int64(parameters[3])
     known = np.uint64((0xFFFF >> spare) << spare)
-    ordinal_bits = np.int64(parameters[4])
     total = np.int64(len(hashes))
     out = np.empty((8, 5), np.int64)
     if len(starts) == 0 or total + gram - 1 < least:
@@ -100,14 +101,19 @@ def find_matches(
     found = 0
     # Not literals, for each of which `walk` would be compiled anew.
     zero, forth, back = np.int64(0), np.int64(1), np.int64(-1)
-    for seed in range(len(seeds)):
-        at = seeds[seed, 0]
-        entry = seeds[seed, 1]
-        wanted = np.uint16((hashes[at] >> np.uint64(48 - bucket_bits)) & known)
-        high = np.int64(directory[np.int64(hashes[at] >> np.uint64(64 - bucket_bits)) + 1])
-        while entry < high and remainders[entry] == wanted:
-            ordinal = ordinal_at(ordinals, entry, ordinal_bits, parameters[5], parameters[6])
-            entry += 1
+    touched = np.uint64(0)
+    ceiling = len(tags) * 32
+    candidates = np.empty((BATCH, 2), np.int64)
+    seed = np.int64(0)
+    entry = seeds[0, 1]
+    while seed < len(seeds):
+        filled, seed, entry = gather(candidates, seeds, seed, entry, ordinals, parameters)
+        for index in range(filled):
+            position = candidates[index, 1] * stride
+            touched ^= tags[min(position, ceiling - 1) >> 5]
+        for index in range(filled):
+            at = candidates[index, 0]
+            ordinal = candidates[index, 1]
             diagonal = ordinal * stride - at
             slot = np.int64((np.uint64(diagonal) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40))
             slot &= slots - 1
@@ -166,6 +172,10 @@ def find_matches(
             out[target, 2] = row
             out[target, 3] = left + diagonal - origin
             out[target, 4] = copies
+    if found == len(out):
+        out = _grown(out)
+    # Behind the end: the compiler leaves a pass out whose result nobody could see.
+    out[found, 0] = np.int64(touched)
     return out[:found]
 
 
@@ -177,11 +187,12 @@ def find_seeds(
     bucket_bits: np.int64,
     known: np.uint64,
 ) -> NDArray[np.int64]:
-    """Positions whose hash is in the index, and the first entry that agrees: shape (seeds, 2)."""
+    """Positions whose hash is in the index, and the first entry that agrees and the first after it
+    that does not: shape (seeds, 3)."""
     total = len(hashes)
     to_bucket = np.uint64(64 - bucket_bits)
     to_remainder = np.uint64(48 - bucket_bits)
-    seeds = np.empty((64, 2), np.int64)
+    seeds = np.empty((64, 3), np.int64)
     count = 0
     lows = np.empty(BLOCK, np.uint32)
     sizes = np.empty(BLOCK, np.uint32)
@@ -210,9 +221,14 @@ def find_seeds(
                     seeds = _grown(seeds)
                 seeds[count, 0] = block + index
                 seeds[count, 1] = np.int64(entry)
+                while entry < high and remainders[entry] == wanted:
+                    entry += np.uint64(1)
+                seeds[count, 2] = np.int64(entry)
                 count += 1
-    # Reading `touched` keeps the compiler from leaving the touching pass out.
-    return seeds[: count | (np.int64(touched) & 0)]
+    if count == len(seeds):
+        seeds = _grown(seeds)
+    seeds[count, 0] = np.int64(touched)  # as in `find_matches`
+    return seeds[:count]
 
 
 @kernel()
@@ -227,19 +243,49 @@ def _grown(table: NDArray[np.int64]) -> NDArray[np.int64]:
     return wider
 
 
+@kernel()
+def gather(
+    candidates: NDArray[np.int64],
+    seeds: NDArray[np.int64],
+    seed: np.int64,
+    entry: np.int64,
+    ordinals: Words,
+    parameters: NDArray[np.uint64],
+) -> tuple[int, np.int64, np.int64]:
+    """Fill `candidates` with positions and ordinals, unpacked and unmasked, from entry `entry` of
+    seed number `seed` on: how many there are, and where to go on."""
+    bits = np.int64(parameters[4])
+    mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
+    have = np.int64(-2)
+    low = high = np.uint64(0)
+    filled = 0
+    while filled < len(candidates):
+        word = (entry * bits) >> 6
+        shift = np.uint64((entry * bits) & 63)
+        if word != have:
+            # Entries of one gram are neighbours: a word is unmasked once for two or three of them.
+            low = high if word == have + 1 else unmasked(ordinals, word, parameters)
+            high = unmasked(ordinals, word + 1, parameters)
+            have = word
+        value = low >> shift
+        if np.int64(shift) + bits > 64:
+            value |= high << (np.uint64(64) - shift)
+        candidates[filled, 0] = seeds[seed, 0]
+        candidates[filled, 1] = np.int64(value & mask)
+        filled += 1
+        entry += 1
+        if entry == seeds[seed, 2]:
+            seed += 1
+            if seed == len(seeds):
+                break
+            entry = seeds[seed, 1]
+    return filled, seed, entry
+
+
 @kernel(inline=True)
-def ordinal_at(
-    ordinals: Words, entry: np.int64, bits: np.int64, k0: np.uint64, k1: np.uint64
-) -> np.int64:
-    """The ordinal of an entry, unpacked and unmasked."""
-    bit = entry * bits
-    word = bit >> 6
-    shift = np.uint64(bit & 63)
-    value = (ordinals[word] ^ siphash(np.uint64(word), k0, k1)) >> shift
-    if np.int64(shift) + bits > 64:
-        beyond = ordinals[word + 1] ^ siphash(np.uint64(word + 1), k0, k1)
-        value |= beyond << (np.uint64(64) - shift)
-    return np.int64(value & ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)))
+def unmasked(ordinals: Words, word: np.int64, parameters: NDArray[np.uint64]) -> np.uint64:
+    """A word of the packed ordinals."""
+    return np.uint64(ordinals[word] ^ siphash(np.uint64(word), parameters[5], parameters[6]))
 
 
 @kernel()

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError
-from guardrail.indexes.grams import Hashes
+from guardrail.indexes.grams import Hashes, siphash
 from guardrail.indexes.matching import DEAD, Matches, find_matches
 from guardrail.indexes.runs import MARK_EVERY, DocumentRow, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
@@ -31,6 +31,7 @@ from guardrail.indexes.segment_writer import (
     ordinal_bits,
     unpack_bits,
 )
+from guardrail.jit import kernel
 from guardrail.keys import Key
 
 
@@ -67,8 +68,9 @@ class Segment:
             (self.table["units"].astype(np.int64) - grid.gram) // grid.stride + 1, 0
         )
         self.counts = np.where(self.table["units"] < grid.gram, 0, counts)
-        marks = -(-self.counts // MARK_EVERY)
-        self._first_marks = np.cumsum(marks) - marks
+        self._marked = -(-self.counts // MARK_EVERY)
+        self._first_marks = np.cumsum(self._marked) - self._marked
+        self._chars = np.ascontiguousarray(self.table["chars"])
         self._starts = np.ascontiguousarray(self.table["start"])
         self._units = np.ascontiguousarray(self.table["units"])
         self.dead = np.zeros(len(self.table), np.bool_)
@@ -126,14 +128,19 @@ class Segment:
         exact as the text is even.
         """
         identifier, offset = self._block(row // NAMES_BLOCK)[row % NAMES_BLOCK]
-        collection, labels = self.groups[int(self.table["group"][row])]
-        return Place(
-            identifier,
-            collection,
-            labels,
-            offset + self._raw_offset(row, start),
-            offset + self._raw_offset(row, start + units - 1) + 1,
+        collection, labels = self.groups[self.group_of(row)]
+        step = self.grid.stride * MARK_EVERY
+        length, chars, marks = int(self._units[row]), int(self._chars[row]), int(self._marked[row])
+        first = int(self._first_marks[row])
+        key = self._mark_key
+        low, high = raw_range(
+            self._marks, first, marks, start, start + units, step, length, chars, key.k0, key.k1
         )
+        return Place(identifier, collection, labels, offset + int(low), offset + int(high))
+
+    def group_of(self, row: int) -> int:
+        """The number of the group (collection and labels) of document number `row`."""
+        return int(self._facts[row, 1]) & (DEAD - 1)
 
     def document(self, row: int) -> DocumentRow:
         """What the table says of document number `row`."""
@@ -148,24 +155,6 @@ class Segment:
         blob = bytes(self._names[self._blocks[block] : self._blocks[block + 1]])
         rows: list[tuple[str, int]] = json.loads(self._sealer.open(blob, f"names {block}"))
         return rows
-
-    def _raw_offset(self, row: int, unit: int) -> int:
-        step = self.grid.stride * MARK_EVERY
-        units, chars = int(self._units[row]), int(self.table["chars"][row])
-        marks = -(-int(self.counts[row]) // MARK_EVERY)
-        mark = min(unit // step, marks - 1)
-        low = self.mark(int(self._first_marks[row]) + mark)
-        if mark + 1 < marks:
-            high, length = self.mark(int(self._first_marks[row]) + mark + 1), step
-        else:
-            high, length = chars, units - mark * step
-        return low + (unit - mark * step) * (high - low) // max(1, length)
-
-    def mark(self, index: int) -> int:
-        """The raw offset that mark number `index` holds."""
-        word: Words = self._marks[index // 2 : index // 2 + 1].copy()
-        self._mark_key.mask(word, index // 2)
-        return int(word[0]) >> (32 * (index % 2)) & 0xFFFFFFFF
 
     def marks(self, row: int, count: int) -> NDArray[np.uint32]:
         """All marks of document number `row`."""
@@ -197,3 +186,39 @@ class Segment:
         words = self._ordinals[word : last * width // 64 + 1].copy()
         self._ordinal_key.mask(words, word)
         return middle, unpack_bits(words, first * width - word * 64, width, last - first)
+
+
+@kernel()
+def raw_range(
+    marks: Words,
+    first: int,
+    count: int,
+    start: int,
+    end: int,
+    step: int,
+    units: int,
+    chars: int,
+    k0: np.uint64,
+    k1: np.uint64,
+) -> tuple[np.int64, np.int64]:
+    """The code points of units start..end of a document of `units` units and `chars` code points,
+    whose `count` marks, one every `step` units, begin with mark number `first`."""
+    low = high = np.int64(0)
+    for edge in range(2):
+        unit = start if edge == 0 else end - 1
+        mark = min(unit // step, count - 1)
+        place = first + mark
+        word = marks[place >> 1] ^ siphash(np.uint64(place >> 1), k0, k1)
+        before = np.int64((word >> np.uint64(32 * (place & 1))) & np.uint64(0xFFFFFFFF))
+        after, length = np.int64(chars), units - mark * step
+        if mark + 1 < count:
+            place += 1
+            word = marks[place >> 1] ^ siphash(np.uint64(place >> 1), k0, k1)
+            after = np.int64((word >> np.uint64(32 * (place & 1))) & np.uint64(0xFFFFFFFF))
+            length = step
+        point = before + (unit - mark * step) * (after - before) // max(1, length)
+        if edge == 0:
+            low = point
+        else:
+            high = point + 1
+    return low, high
