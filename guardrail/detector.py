@@ -16,7 +16,8 @@ class Context:
 
     `entitlements`: collections that the one who asks may see. `logprobs`: the natural logarithms of
     the probabilities of the response's tokens, as the model gave them. `deadline`: the value of
-    `time.monotonic()` past which a detector should give up.
+    `time.monotonic()` past which no detector starts, and a slow one should give up. The detectors
+    over indexes need only the text; the rest is for those that judge by more.
     """
 
     prompt: str | None = None

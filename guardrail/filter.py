@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import perf_counter
+from time import monotonic, perf_counter
 
 from guardrail.detector import EMPTY_CONTEXT, Context, Detector
 from guardrail.errors import GuardrailError, UsageError
@@ -67,6 +67,9 @@ class Filter:
         timings["canonical"] = ended - began
         for detector in self.detectors:
             began = ended
+            if context.deadline is not None and monotonic() > context.deadline:
+                failures.append(Failure(detector.name, "the deadline had passed"))
+                continue
             try:
                 findings += detector.scan(text, context)
             except Exception as error:

@@ -22,6 +22,12 @@ from guardrail.jit import kernel
 # Raised whenever the table or the rules change what any text becomes.
 CANONICAL_VERSION = 1
 
+# Two bits tell a unit that matches from one that does not: a match runs on by one unit or two at
+# 15 ends of 64, and by more at one.
+STRAY = 2
+# Letters that nothing separates for longer than this belong to no word.
+LONGEST_WORD = 200
+
 Units = NDArray[np.uint8]
 Offsets = NDArray[np.uint32]
 
@@ -42,16 +48,37 @@ class CanonicalText:
         return len(self.units)
 
     def span(self, start: int, end: int) -> Span:
-        """The raw span of the units start..end (half-open, not empty), widened to whole words."""
+        """The raw span of the units start..end (half-open, not empty), at word boundaries.
+
+        A word that is cut is taken in whole, unless only its first or last `STRAY` letters are
+        meant: a match runs on so far by chance, and a word more would be lost at one end in four.
+        """
         raw, offsets = self.raw, self.offsets
         first, last = int(offsets[start]), int(offsets[end - 1]) + 1
-        # Letters that are separated belong to no longer word: 200 bounds the walk along a text
-        # that is one endless word.
-        floor, ceiling = max(0, first - 200), min(len(raw), last + 200)
-        while first > floor and raw[first].isalnum() and raw[first - 1].isalnum():
-            first -= 1
-        while last < ceiling and raw[last - 1].isalnum() and raw[last].isalnum():
-            last += 1
+        if last < len(raw) and raw[last - 1].isalnum() and raw[last].isalnum():
+            back = last - 1
+            while back > first and last - back <= STRAY and raw[back - 1].isalnum():
+                back -= 1
+            if back > first and last - back <= STRAY:
+                last = back
+                while not raw[last - 1].isalnum() and last - 1 > first:
+                    last -= 1
+            else:
+                ceiling = min(len(raw), last + LONGEST_WORD)
+                while last < ceiling and raw[last].isalnum():
+                    last += 1
+        if first > 0 and raw[first].isalnum() and raw[first - 1].isalnum():
+            ahead = first + 1
+            while ahead < last and ahead - first <= STRAY and raw[ahead].isalnum():
+                ahead += 1
+            if ahead < last and ahead - first <= STRAY:
+                first = ahead
+                while not raw[first].isalnum() and first + 1 < last:
+                    first += 1
+            else:
+                floor = max(0, first - LONGEST_WORD)
+                while first > floor and raw[first - 1].isalnum():
+                    first -= 1
         return Span(first, last)
 
 

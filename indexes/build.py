@@ -376,10 +376,14 @@ def _run(tasks: list[_Task], jobs: int, strict: bool) -> Iterator[tuple[_Task, _
                 yield task, result
                 if strict and result.unreadable:
                     return
-    except BrokenProcessPool:
+    except (BrokenProcessPool, BrokenPipeError):
+        # The pool would wait without end for a worker that was just being started when it broke.
+        for process in list((pool._processes or {}).values()):
+            process.kill()
         raise CorpusIndexError(
-            "a worker process was killed (out of memory?); run the command again, with fewer "
-            "--jobs if need be: it goes on where it stopped"
+            "a worker process ended before its time (out of memory, or a script that calls this "
+            "without `if __name__ == '__main__':`); run it again, with fewer jobs if need be: it "
+            "goes on where it stopped"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

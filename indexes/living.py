@@ -38,6 +38,10 @@ class LivingSegment:
         self._alive = alive
         self.ordinals = total
 
+    def size(self, partition: int) -> int:
+        """See `GramSource.size`: forgotten documents count."""
+        return self._segment.size(partition, PARTITIONS)
+
     def entries(self, partition: int) -> Entries:
         """See `GramSource.entries`; bits of the hash that the segment no longer knows are zero."""
         segment = self._segment

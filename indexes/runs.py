@@ -76,10 +76,14 @@ _FIELDS = tuple(field.name for field in fields(DocumentRow))
 
 
 class GramSource(Protocol):
-    """Where a segment's content comes from: a run, or the living part of an older segment."""
+    """Where a segment's content comes from: a run, or the living part of an older segment.
+
+    `size` is at least the number of entries of a partition.
+    """
 
     ordinals: int
 
+    def size(self, partition: int) -> int: ...
     def entries(self, partition: int) -> Entries: ...
     def tags(self) -> Iterator[Words]: ...
     def marks(self) -> Iterator[NDArray[np.uint32]]: ...
@@ -158,16 +162,19 @@ class RunWriter:
         hashes = np.concatenate(self._hashes) if self._hashes else np.zeros(0, np.uint64)
         starts, entries = partition(hashes)
         marks = np.concatenate(self._marks) if self._marks else np.zeros(0, np.uint32)
-        np.save(self.folder / f"{name}.starts.npy", starts)
-        np.save(self.folder / f"{name}.entries.npy", entries)
-        # A fresh mask for each run: one mask over two contents would give their difference away.
+        # Fresh masks for each run: one mask over two contents would give their difference away.
         nonce = secrets.token_hex(16)
-        tags = self._tags[:words]
-        WordKey.derive(self.key, f"run {nonce}").mask(tags, 0)
-        np.save(self.folder / f"{name}.tags.npy", tags)
-        np.save(self.folder / f"{name}.marks.npy", marks)
+        content_of = {
+            "entries": entries,
+            "tags": self._tags[:words],
+            "marks": np.append(marks, np.zeros(len(marks) % 2, np.uint32)).view(np.uint64),
+        }
+        np.save(self.folder / f"{name}.starts.npy", starts)
+        for kind, array in content_of.items():
+            WordKey.derive(self.key, f"run {nonce} {kind}").mask(array, 0)
+            np.save(self.folder / f"{name}.{kind}.npy", array)
         rows = [[getattr(row, name) for name in _FIELDS] for row in self._rows]
-        content = json.dumps({"nonce": nonce, "rows": rows}).encode()
+        content = json.dumps({"nonce": nonce, "marks": len(marks), "rows": rows}).encode()
         (self.folder / f"{name}.rows").write_bytes(self._sealer.seal(content, name))
         self.written.append(name)
         self._reset()
@@ -178,27 +185,39 @@ class Run:
 
     def __init__(self, folder: Path, name: str, grid: Grid, key: Key) -> None:
         self._folder, self._name = folder, name
-        self._key, self._sealer = key, Sealer.derive(key, "run")
-        self._starts = self._array("starts", np.uint64)
-        self._entries = self._array("entries", np.uint64)
-        self.ordinals = len(self._array("tags", np.uint64)) * 32 // grid.stride
+        self._sealer = Sealer.derive(key, "run")
+        content = self._content()
+        self._mark_count = int(content["marks"])
+        self._keys = {
+            kind: WordKey.derive(key, f"run {content['nonce']} {kind}")
+            for kind in ("entries", "tags", "marks")
+        }
+        self._starts = np.load(folder / f"{name}.starts.npy", allow_pickle=False)
+        self._arrays = {
+            kind: np.load(folder / f"{name}.{kind}.npy", mmap_mode="r", allow_pickle=False)
+            for kind in self._keys
+        }
+        self.ordinals = len(self._arrays["tags"]) * 32 // grid.stride
 
-    def _array(self, name: str, dtype: Any) -> NDArray[Any]:
-        path = self._folder / f"{self._name}.{name}.npy"
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        return array.astype(dtype, copy=False)
+    def _words(self, kind: str, first: int, last: int) -> Words:
+        words: Words = np.array(self._arrays[kind][first:last], np.uint64)
+        self._keys[kind].mask(words, first)
+        return words
+
+    def size(self, partition: int) -> int:
+        return int(self._starts[partition + 1]) - int(self._starts[partition])
 
     def entries(self, partition: int) -> Entries:
-        first, last = int(self._starts[partition]), int(self._starts[partition + 1])
-        return np.asarray(self._entries[first:last])
+        return self._words(
+            "entries", int(self._starts[partition]), int(self._starts[partition + 1])
+        )
 
     def tags(self) -> Iterator[Words]:
-        words = np.array(self._array("tags", np.uint64))
-        WordKey.derive(self._key, f"run {self._content()['nonce']}").mask(words, 0)
-        yield words
+        yield self._words("tags", 0, len(self._arrays["tags"]))
 
     def marks(self) -> Iterator[NDArray[np.uint32]]:
-        yield np.asarray(self._array("marks", np.uint32))
+        words = self._words("marks", 0, len(self._arrays["marks"]))
+        yield words.view(np.uint32)[: self._mark_count]
 
     def documents(self) -> Iterator[DocumentRow]:
         for id_, collection, labels, *numbers in self._content()["rows"]:

@@ -172,6 +172,12 @@ class Segment:
         self._tag_key.mask(words, first // 32)
         return words, first % 32
 
+    def size(self, partition: int, partitions: int) -> int:
+        """How many entries a partition has."""
+        buckets = (1 << self.info.bucket_bits) // partitions
+        edges = self._directory[partition * buckets :: buckets][:2]
+        return int(edges[1]) - int(edges[0])
+
     def entries(self, partition: int, partitions: int) -> tuple[Words, Words]:
         """Of each entry of a partition: bits 8 to 40 of the hash, as far as known; the ordinal."""
         bits = self.info.bucket_bits

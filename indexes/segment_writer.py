@@ -31,7 +31,7 @@ MIN_BUCKET_BITS, MAX_BUCKET_BITS = 16, 24
 REMAINDER_BITS = 16
 NAMES_BLOCK = 256
 _ROW = np.dtype(
-    [("start", "<u4"), ("units", "<u4"), ("chars", "<u4"), ("group", "<u2"), ("key", "<u8")]
+    [("start", "<u4"), ("units", "<u4"), ("chars", "<u4"), ("group", "<u4"), ("key", "<u8")]
 )
 
 Progress = Callable[[float], None]
@@ -101,7 +101,7 @@ def write_segment(
     ordinals = sum(source.ordinals for source in sources)
     bases = np.cumsum([0, *(source.ordinals for source in sources)])[:-1].tolist()
     grams_at_most = sum(
-        len(source.entries(partition)) for source in sources for partition in range(PARTITIONS)
+        source.size(partition) for source in sources for partition in range(PARTITIONS)
     )
     bits = bucket_bits(grams_at_most)
     hash_bits = min(known_bits, bits + REMAINDER_BITS)

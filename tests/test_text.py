@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardrail.findings import Span
-from guardrail.text import canonical_units, canonicalise
+from guardrail.text import STRAY, canonical_units, canonicalise
 from tests.cases.disguises import DISGUISES
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=80)
@@ -122,8 +122,10 @@ def test_a_span_covers_its_units_and_ends_at_word_edges(text: str, dice: random.
     start = dice.randrange(len(canonical))
     end = dice.randrange(start, len(canonical)) + 1
     span = canonical.span(start, end)
-    assert 0 <= span.start <= canonical.offsets[start]
-    assert canonical.offsets[end - 1] < span.end <= len(text)
+    assert 0 <= span.start < span.end <= len(text)
+    # Of what was meant, at most a stray letter or two at either end stay out.
+    assert sum(char.isalnum() for char in text[canonical.offsets[start] : span.start]) <= STRAY
+    assert sum(char.isalnum() for char in text[span.end : canonical.offsets[end - 1] + 1]) <= STRAY
     for edge in (span.start, span.end):
         inside_a_word = 0 < edge < len(text) and text[edge - 1].isalnum() and text[edge].isalnum()
         assert not inside_a_word
@@ -132,6 +134,29 @@ def test_a_span_covers_its_units_and_ends_at_word_edges(text: str, dice: random.
 def test_an_endless_word_is_not_walked_to_its_ends() -> None:
     canonical = canonicalise("x" * 1_000_000)
     assert canonical.span(500_000, 500_010) == Span(499_800, 500_210)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant", "span"),
+    [
+        ("the secret is out", "secret", "secret"),
+        ("the secret is out", "secret i", "secret"),
+        ("the secret issue", "secret is", "secret"),
+        ("the secret issue", "secret iss", "secret issue"),
+        ("the secret issue", "he secret", "secret"),
+        ("breathe, secret", "he, secret", "secret"),
+        ("breathe, secret", "the, secret", "breathe, secret"),
+        ("number 4111111", "number 4", "number"),
+        ("a b", "a b", "a b"),
+        ("abcdef", "bc", "abcdef"),
+    ],
+)
+def test_cut_words_are_taken_in_unless_a_stray_letter_or_two(
+    text: str, meant: str, span: str
+) -> None:
+    start = len(form(text[: text.index(meant)]))
+    found = canonicalise(text).span(start, start + len(form(meant)))
+    assert text[found.start : found.end] == span
 
 
 def test_empty() -> None:

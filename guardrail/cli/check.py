@@ -130,7 +130,7 @@ def _print_verdict(source: str, item: str | Failure, verdict: Verdict) -> None:
     from rich.text import Text
 
     out = console()
-    head = Text(f"{verdict.action!s:>7}", _STYLES[verdict.action])
+    head = Text().append(f"{verdict.action!s:>7}", _STYLES[verdict.action])
     head.append(f"  {printable(source)}", "dim")
     out.print(head)
     for failure in verdict.failures:
@@ -153,7 +153,7 @@ def _print_verdict(source: str, item: str | Failure, verdict: Verdict) -> None:
     if isinstance(item, str) and verdict.findings:
         out.print(_highlighted(item, verdict))
     if verdict.action >= Action.REDACT:
-        sent = Text("    sent ", "bold")
+        sent = Text().append("    sent ", "bold")
         sent.append(printable(verdict.text), "")
         out.print(sent)
     out.print()
@@ -163,7 +163,7 @@ def _highlighted(raw: str, verdict: Verdict) -> Any:
     """The text with the spans of findings in the colour of what happens to them."""
     from rich.text import Text
 
-    shown = Text("   given ", "bold")
+    shown = Text().append("   given ", "bold")
     position = 0
     for finding in sorted(verdict.findings, key=lambda finding: finding.span.start):
         if finding.action is Action.ALLOW or finding.span.end <= position:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from tests.indexes.changes import HISTORY, OPERATIONS, State, run_all, state, wr
 from tests.indexes.lives import ROOT
 
 NEVER = -1
+PATIENCE = 60
 
 
 class Server:
@@ -46,12 +48,17 @@ class Server:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{name}\t{corpora}\t{index}\t{jobs}\t{step}\n")
         self._process.stdin.flush()
-        return int(self._answer())
+        self._child = int(self._answer())
+        return self._child
 
     def finish(self) -> tuple[str, int]:
-        """How the operation ended, and its steps if it was not killed."""
+        """How the operation ended, and its steps if it was not killed. One that hangs is killed."""
+        timer = threading.Timer(PATIENCE, os.kill, (self._child, signal.SIGKILL))
+        timer.start()
         answer = self._answer()
-        return (self._answer(), int(answer)) if answer.isdecimal() else (answer, 0)
+        ending = (self._answer(), int(answer)) if answer.isdecimal() else (answer, 0)
+        timer.cancel()
+        return ending
 
     def _answer(self) -> str:
         assert self._process.stdout is not None
@@ -212,17 +219,20 @@ def session(leader: int) -> list[str]:
 def test_a_killed_worker_is_an_error_and_the_build_goes_on(
     server: Server, corpora: Path, tmp_path: Path
 ) -> None:
-    """As when the system runs out of memory and picks a worker."""
+    """As when the system runs out of memory and picks a worker: also one that is just starting,
+    while the pool starts the next."""
     ordeal = Ordeal("build", corpora, tmp_path)
-    ordeal.fresh()
-    child = server.start("build", corpora, ordeal.index, jobs=2)
-    deadline = time.monotonic() + 20
-    while not (workers := [pid for pid in children(child) if is_worker(pid)]):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    os.kill(workers[0], signal.SIGKILL)
-    assert server.finish()[0] == "failed"
-    ordeal.check()
+    for delay in (0, 0.02, 0.2):
+        ordeal.fresh()
+        child = server.start("build", corpora, ordeal.index, jobs=2)
+        deadline = time.monotonic() + 20
+        while not (workers := [pid for pid in children(child) if is_worker(pid)]):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        time.sleep(delay)
+        os.kill(workers[0], signal.SIGKILL)
+        assert server.finish()[0] == "failed"
+        ordeal.check()
 
 
 def children(parent: int) -> list[int]:
