@@ -137,17 +137,17 @@ def find_matches(
             right = walk(rolled, tags, parameters, at, diagonal, forth, total - 1)
             left = walk(rolled, tags, parameters, at, diagonal, back, zero)
             diagonals[slot] = diagonal
-            reached[slot] = right
             if right - left + gram < least:
+                reached[slot] = right
                 continue
             if row < 0:
                 row = row_of(starts, ordinal)
-            if facts[row, 1] & np.uint32(DEAD):
-                continue
             origin = np.int64(starts[row]) * stride
             left = max(left, origin - diagonal)
             right = min(right, origin + np.int64(facts[row, 0]) - gram - diagonal)
-            if right - left + gram < least:
+            # Not further: what agrees past the end of the document is another's, or chance.
+            reached[slot] = right
+            if facts[row, 1] & np.uint32(DEAD) or right - left + gram < least:
                 continue
             end = right + gram
             group = np.int64(facts[row, 1])

@@ -55,6 +55,11 @@ class Segment:
         self.folder, self.info, self.grid = folder, info, grid
         self._sealer = Sealer.derive(key, f"segment {info.id}")
         self._directory = self._map("directory", np.uint32)
+        if self._directory[-1] != info.grams or (self._directory[1:] < self._directory[:-1]).any():
+            # Kernels trust it: a wrong entry would send them outside the arrays.
+            raise IndexDamagedError(
+                f"{folder / 'directory'} is damaged; restore it or build the index again"
+            )
         self._remainders = self._map("remainders", np.uint16)
         self._ordinals = self._map("ordinals", np.uint64)
         self._tags = self._map("tags", np.uint64)

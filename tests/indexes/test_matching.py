@@ -200,6 +200,21 @@ def test_many_documents_and_runs_find_their_own(tmp_path: Path) -> None:
     assert len(search(segment, clean)) == 0
 
 
+@pytest.mark.parametrize("dead", [[], [0]])
+def test_a_walk_past_the_end_of_a_document_hides_nothing(tmp_path: Path, dead: list[int]) -> None:
+    """Tags that agree past the end of one document, by chance or because the next begins alike,
+    once hid the next one, which lies on the same diagonal."""
+    dice = random.Random(7)
+    for number in range(100):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        second = "a" * 20 + "".join(dice.choices("bcdefghijklmnopqrstuvwxyz", k=60))
+        documents = [Document("A", "a" * 43), Document("B", second)]
+        segment = make_segment(folder, documents, Grid(8, 4), dead=dead)
+        matches = search(segment, "a" * 4 + second).tolist()
+        assert any(match[0] <= 4 and match[1] >= 84 for match in matches)
+
+
 @pytest.mark.parametrize("text", ["", "short", "x" * 15, "x" * 16, "x" * 26, "x" * 27])
 def test_texts_about_as_long_as_a_gram(tmp_path: Path, text: str) -> None:
     grid = Grid(16, 12)
