@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from guardrail.errors import IndexDamagedError
+from guardrail.errors import IndexDamagedError, IndexVersionError
 from guardrail.indexes.grams import Hashes, siphash
 from guardrail.indexes.matching import DEAD, Matches, find_matches
 from guardrail.indexes.runs import MARK_EVERY, DocumentRow, Grid
@@ -108,7 +108,13 @@ class Segment:
     def _read_documents(self) -> tuple[dict[str, Any], NDArray[Any]]:
         blob = bytes(self._map("documents", np.uint8))
         head, _, rows = self._sealer.open(blob, "documents").partition(b"\n")
-        return json.loads(head), np.frombuffer(rows, _ROW)
+        told: dict[str, Any] = json.loads(head)
+        if len(rows) != told["rows"] * _ROW.itemsize:
+            raise IndexVersionError(
+                f"{self.folder / 'documents'} was written by another version of this program; "
+                "build the index again"
+            )
+        return told, np.frombuffer(rows, _ROW)
 
     def match(self, rolled: Hashes, hashes: Hashes, least: int) -> Matches:
         """All maximal runs of at least `least` units that the response shares with a document."""
