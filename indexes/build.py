@@ -1,4 +1,4 @@
-"""Building: from sources to runs in worker processes, from runs to segments, and publishing.
+"""Building: from sources to runs (see `workers`), from runs to segments, and publishing.
 
 State of a build lives in `work/` of the index folder: for each unit of work its runs and, once they
 are durable, a sealed record that it is done. A build that was interrupted and is started again with
@@ -7,19 +7,13 @@ the same sources, options and key goes on from there.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
-import multiprocessing
 import os
 import secrets
 import shutil
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -28,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from guardrail.errors import CorpusIndexError, GuardrailError, SourceError, UsageError
+from guardrail.errors import CorpusIndexError, SourceError, UsageError
 from guardrail.indexes.documents import Unreadable
 from guardrail.indexes.grams import hash_grams, roll_grams
 from guardrail.indexes.index import Index
@@ -43,22 +37,21 @@ from guardrail.indexes.manifest import (
     sync_folder,
 )
 from guardrail.indexes.phrases import write_phrases
-from guardrail.indexes.readers import ReadOptions, Unit, plan, read
-from guardrail.indexes.runs import GramSource, Grid, Run, RunWriter
-from guardrail.indexes.sealed import Sealer
+from guardrail.indexes.readers import ReadOptions, Unit, plan
+from guardrail.indexes.runs import GramSource, Grid, Run
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.segment_writer import SegmentInfo, write_segment
 from guardrail.indexes.tombstones import bury
+from guardrail.indexes.workers import Done, Task, load_done, run_tasks
 from guardrail.keys import Key
 from guardrail.text import canonical_units
 
-# Chosen by measurement: docs/benchmarks.md, "Gram and stride".
+# The most that is found within 0.6 byte of index a byte of text, at less than half the latency of
+# shorter grams: docs/benchmarks.md, "Gram and stride".
 DEFAULT_GRID = Grid(gram=16, stride=12)
 DEFAULT_MAX_POSTINGS = 64
 # About 4 GB of text: keeps the merge's memory bounded and ordinals within 32 bits.
 MAX_SEGMENT_ORDINALS = 1 << 28
-# The files of a run, whose names start with the run's: see `RunWriter.flush`.
-_RUN_FILES = ("starts.npy", "entries.npy", "tags.npy", "marks.npy", "rows")
 
 Progress = Callable[[str, float], None]
 """Called with the name of the stage (`read`, `merge`) and the share (0..1) of it that is done."""
@@ -90,39 +83,6 @@ class BuildReport:
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-ready values."""
         return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """One unit of work, as it is handed to a worker process."""
-
-    number: int
-    unit: Unit
-    work: Path
-    grid: Grid
-    key: Key
-    options: ReadOptions
-
-    @property
-    def name(self) -> str:
-        return f"unit-{self.number:07d}"
-
-    @property
-    def record(self) -> Path:
-        return self.work / f"{self.name}.done"
-
-
-@dataclass(slots=True)
-class _Done:
-    """What a finished unit left: its runs, and its part of the report."""
-
-    runs: list[str]
-    digest: str = ""
-    documents: int = 0
-    chars: int = 0
-    units: int = 0
-    short: int = 0
-    unreadable: list[tuple[str, str]] = field(default_factory=list)
 
 
 def build(
@@ -273,17 +233,17 @@ def _read_and_merge(
     units = plan(paths, options)
     work = _prepare(index, manifest, key, options, units, purpose)
     tasks = [
-        _Task(number, unit, work, manifest.grid, key, options) for number, unit in enumerate(units)
+        Task(number, unit, work, manifest.grid, key, options) for number, unit in enumerate(units)
     ]
     report = BuildReport()
-    done = [_load(task) for task in tasks]
+    done = [load_done(task) for task in tasks]
     report.resumed_units = sum(result is not None for result in done)
     waiting = [task for task, result in zip(tasks, done, strict=True) if result is None]
     total = max(1, sum(unit.size for unit in units))
     finished = total - sum(task.unit.size for task in waiting)
     progress("read", finished / total)
     with disk(index):
-        for task, result in _run(waiting, jobs, strict):
+        for task, result in run_tasks(waiting, jobs, strict):
             done[task.number] = result
             finished += task.unit.size
             progress("read", finished / total)
@@ -329,104 +289,7 @@ def disk(index: Path) -> Iterator[None]:
         ) from None
 
 
-def _load(task: _Task) -> _Done | None:
-    """What an earlier attempt left of a unit, if it finished."""
-    try:
-        blob = task.record.read_bytes()
-        done = _Done(**json.loads(Sealer.derive(task.key, "work").open(blob, task.name)))
-        return done if _digest(task, done.runs) == done.digest else None
-    except (OSError, GuardrailError):
-        return None
-
-
-def _digest(task: _Task, runs: Iterable[str]) -> str:
-    """Of all that a unit wrote. Cheaper than making runs durable: what a crash of the machine left
-    incomplete is read again."""
-    digest = hashlib.sha256()
-    for name in runs:
-        for part in _RUN_FILES:
-            with (task.work / f"{name}.{part}").open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
-def _run(tasks: list[_Task], jobs: int, strict: bool) -> Iterator[tuple[_Task, _Done]]:
-    if not tasks:
-        return
-    if jobs == 1 or len(tasks) == 1:
-        yield from ((task, _work(task)) for task in tasks)
-        return
-    pool = ProcessPoolExecutor(
-        min(jobs, len(tasks)),
-        multiprocessing.get_context("spawn"),
-        initializer=_become_worker,
-        initargs=(os.getpid(),),
-    )
-    source = iter(tasks)
-    pending: dict[Future[_Done], _Task] = {}
-    try:
-        while True:
-            while len(pending) < 2 * jobs and (following := next(source, None)) is not None:
-                pending[pool.submit(_work, following)] = following
-            if not pending:
-                break
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                task = pending.pop(future)
-                result = future.result()
-                yield task, result
-                if strict and result.unreadable:
-                    return
-    except (BrokenProcessPool, BrokenPipeError):
-        # The pool would wait without end for a worker that was just being started when it broke.
-        for process in list((pool._processes or {}).values()):
-            process.kill()
-        raise CorpusIndexError(
-            "a worker process ended before its time (out of memory, or a script that calls this "
-            "without `if __name__ == '__main__':`); run it again, with fewer jobs if need be: it "
-            "goes on where it stopped"
-        ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _become_worker(parent: int) -> None:
-    """Leave interrupts to the parent, and do not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        parent_death_signal = 1
-        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
-    # The parent may have died before the line above.
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _work(task: _Task) -> _Done:
-    """Read one unit and write its runs; in a worker process."""
-    writer = RunWriter(task.work, task.name, task.grid, task.key)
-    done = _Done(runs=[])
-    for item in read(task.unit, task.options):
-        if isinstance(item, Unreadable):
-            done.unreadable.append((item.source, item.reason))
-            continue
-        units = writer.add(item)
-        done.documents += item.offset == 0
-        done.chars += len(item.text)
-        done.units += units
-        done.short += item.offset == 0 and units < task.grid.bound
-    writer.flush()
-    done.runs = writer.written
-    done.digest = _digest(task, done.runs)
-    blob = Sealer.derive(task.key, "work").seal(json.dumps(asdict(done)).encode(), task.name)
-    aside = task.record.with_suffix(".new")
-    with aside.open("wb") as file:
-        file.write(blob)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(task.record)
-    return done
-
-
-def _count(report: BuildReport, done: _Done) -> None:
+def _count(report: BuildReport, done: Done) -> None:
     report.documents += done.documents
     report.chars += done.chars
     report.units += done.units
