@@ -124,7 +124,7 @@ class _Assembly:
         for name, settings in self._policy.detectors.items():
             watched = self._watch(map(os.fspath, settings.indexes))
             if isinstance(settings, OverlapSettings):
-                detectors.append(OverlapDetector(name, watched))
+                detectors.append(self._overlap(name, watched))
             else:
                 files = [Path(path) for path in settings.files]
                 detectors.append(
@@ -141,9 +141,12 @@ class _Assembly:
             )
         watched = self._watch(paths)
         return [
-            OverlapDetector("overlap", watched),
+            self._overlap("overlap", watched),
             PhraseDetector("phrases", (), watched, whole_words=True),
         ]
+
+    def _overlap(self, name: str, watched: Sequence[WatchedIndex]) -> OverlapDetector:
+        return OverlapDetector(name, watched, self._policy.passes(name, "verbatim"))
 
     def _watch(self, paths: Iterable[str]) -> list[WatchedIndex]:
         paths = list(paths)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from guardrail.detector import Context
-from guardrail.findings import Evidence, Finding
+from guardrail.findings import Evidence, Finding, Span
 from guardrail.indexes.grams import Hashes, hash_grams, roll_grams
 from guardrail.indexes.index import Index
 from guardrail.indexes.phrases import PhraseSet, read_phrase_file
@@ -20,14 +20,23 @@ class OverlapDetector:
     """Finds runs of canonical text that a response shares with documents of indexes.
 
     Each finding is of kind `verbatim`; its evidence names document and place. Every run of at
-    least an index's bound (gram + stride - 1 units) is found.
+    least an index's bound (gram + stride - 1 units) is found, and reported unless the policy lets
+    it through wherever it comes from.
     """
 
     window = None
 
-    def __init__(self, name: str, indexes: Sequence[WatchedIndex]) -> None:
+    def __init__(
+        self,
+        name: str,
+        indexes: Sequence[WatchedIndex],
+        passes: Callable[[int, int], bool] = lambda matched, words: False,
+    ) -> None:
+        """`passes` tells, by length in canonical units and number of words, which runs need not be
+        reported."""
         self.name = name
         self._indexes = tuple(indexes)
+        self._passes = passes
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -46,18 +55,22 @@ class OverlapDetector:
                 hashed[shape] = rolled, hash_grams(rolled, index.gram_key)
             for segment, matches in index.match(*hashed[shape], index.grid.bound):
                 for start, end, row, origin, copies in matches.tolist():
-                    runs.append(_Run(start, end, row, origin, copies, segment, index))
+                    span = text.span(start, end)
+                    words = len(text.raw[span.start : span.end].split())
+                    if not self._passes(end - start, words):
+                        runs.append(
+                            _Run(start, end, row, origin, copies, segment, index, span, words)
+                        )
         if not runs:
             return ()
-        return [self._finding(text, run) for run in _maximal(runs)]
+        return [self._finding(run) for run in _maximal(runs)]
 
-    def _finding(self, text: CanonicalText, run: _Run) -> Finding:
-        span = text.span(run.start, run.end)
+    def _finding(self, run: _Run) -> Finding:
         place = run.segment.place(run.row, run.origin, run.end - run.start)
         return Finding(
             detector=self.name,
             kind="verbatim",
-            span=span,
+            span=run.span,
             evidence=Evidence(
                 document=place.document,
                 collection=place.collection,
@@ -65,7 +78,7 @@ class OverlapDetector:
                 corpus_start=place.start,
                 corpus_end=place.end,
                 matched=run.end - run.start,
-                words=len(text.raw[span.start : span.end].split()),
+                words=run.words,
                 copies=run.copies,
                 index=run.index.path.name,
             ),
@@ -81,6 +94,8 @@ class _Run:
     copies: int
     segment: Segment
     index: Index
+    span: Span
+    words: int
 
 
 def _maximal(runs: list[_Run]) -> list[_Run]:

@@ -49,7 +49,16 @@ LOCK_NAME = "lock"
 _AGAIN = "restore it from a backup or build the index again"
 _SEGMENT_ID = re.compile(r"[0-9a-f]{16}")
 _SEALED_FILE = re.compile(r"[0-9a-z-]+\.sealed")
-_SEGMENT_FILES = {"directory", "documents", "marks", "names", "ordinals", "remainders", "tags"}
+_SEGMENT_FILES = {
+    "directory",
+    "documents",
+    "filter",
+    "marks",
+    "names",
+    "ordinals",
+    "remainders",
+    "tags",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +176,8 @@ def _sound_segment(info: SegmentInfo, stride: int) -> bool:
         and info.files.keys() == _SEGMENT_FILES
         # Compiled code reads these without looking where they end.
         and info.files["directory"][0] == 4 * ((1 << info.bucket_bits) + 1)
+        and info.files["filter"][0] > 0
+        and info.files["filter"][0] % 8 == 0
         and info.files["remainders"][0] == 2 * (info.grams + WINDOW)
         and info.files["ordinals"][0] == 8 * (ordinal_words + 1)
         and info.files["tags"][0] * 4 == info.ordinals * stride

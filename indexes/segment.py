@@ -1,9 +1,10 @@
 """One immutable part of an index, as it is searched: arrays mapped from files.
 
-Lookup of a hash: its first `bucket_bits` bits choose a bucket of the directory (the range of its
-entries), the next 16 bits are compared with the entries' remainders. Entries that agree give
-ordinals, which give document and offset. An ordinal that is found by chance is harmless: the tags,
-two bits of every gram's hash at every unit, tell how far the match really goes.
+Lookup of a hash: the filter turns nearly all away that the index does not have. The first
+`bucket_bits` bits choose a bucket of the directory (the range of its entries), the next 16 bits are
+compared with the entries' remainders. Entries that agree give ordinals, which give document and
+offset. An ordinal that is found by chance is harmless: the tags, two bits of every gram's hash at
+every unit, tell how far the match really goes.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Segment:
             raise IndexDamagedError(
                 f"{folder / 'directory'} is damaged; restore it or build the index again"
             )
+        self._filter = self._map("filter", np.uint64)
         self._remainders = self._map("remainders", np.uint16)
         self._ordinals = self._map("ordinals", np.uint64)
         self._tags = self._map("tags", np.uint64)
@@ -122,6 +124,7 @@ class Segment:
             rolled,
             hashes,
             self._parameters,
+            self._filter,
             self._directory,
             self._remainders,
             self._ordinals,

@@ -19,14 +19,15 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from guardrail.indexes.gram_filter import FilterWriter
 from guardrail.indexes.matching import WINDOW
 from guardrail.indexes.runs import PARTITIONS, Entries, GramSource, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.jit import kernel
 from guardrail.keys import Key
 
-# Entries a bucket of the directory holds on average; at 4 bytes a bucket, 0.5 byte an entry.
-BUCKET_ENTRIES = 8
+# Entries a bucket of the directory holds on average; at 4 bytes a bucket, 1/8 byte an entry.
+BUCKET_ENTRIES = 32
 MIN_BUCKET_BITS, MAX_BUCKET_BITS = 16, 24
 REMAINDER_BITS = 16
 NAMES_BLOCK = 256
@@ -132,6 +133,8 @@ def write_segment(
 
     grams = dropped = 0
     directory = DigestedFile(folder / "directory")
+    filtering = FilterWriter(grams_at_most, hash_bits)
+    filters = DigestedFile(folder / "filter")
     remainders = DigestedFile(folder / "remainders")
     packer = OrdinalPacker(
         folder / "ordinals", ordinals, WordKey.derive(key, f"ordinals {segment_id}")
@@ -149,13 +152,17 @@ def write_segment(
             low = (middle << np.uint64(24 + bits)) >> np.uint64(48)
             spare = bits + REMAINDER_BITS - hash_bits
             remainders.write(((low >> np.uint64(spare)) << np.uint64(spare)).astype("<u2"))
+            prefixes = (np.uint64(partition) << np.uint64(32)) | middle
+            filters.write(filtering.add(prefixes << np.uint64(24)))
             packer.write(entries.astype(np.uint32))
             grams += len(entries)
             dropped += lost
             progress((partition + 1) / PARTITIONS)
     directory.write(np.array([grams], "<u4"))
     remainders.write(np.zeros(WINDOW, "<u2"))
+    filters.write(filtering.finish())
     files["directory"] = directory.close()
+    files["filter"] = filters.close()
     files["remainders"] = remainders.close()
     files["ordinals"] = packer.close()
     return SegmentInfo(
