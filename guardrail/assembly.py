@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from guardrail.detector import Context, Detector
@@ -146,7 +147,7 @@ class _Assembly:
         ]
 
     def _overlap(self, name: str, watched: Sequence[WatchedIndex]) -> OverlapDetector:
-        return OverlapDetector(name, watched, self._policy.passes(name, "verbatim"))
+        return OverlapDetector(name, watched, partial(self._policy.passes, name))
 
     def _watch(self, paths: Iterable[str]) -> list[WatchedIndex]:
         paths = list(paths)

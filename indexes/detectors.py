@@ -10,18 +10,26 @@ from guardrail.detector import Context
 from guardrail.findings import Evidence, Finding, Span
 from guardrail.indexes.grams import Hashes, hash_grams, roll_grams
 from guardrail.indexes.index import Index
+from guardrail.indexes.near_findings import Chained, near_findings
 from guardrail.indexes.phrases import PhraseSet, read_phrase_file
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.text import CanonicalText
 
+Passes = Callable[[int, int], bool]
+
+
+def _nothing(matched: int, words: int) -> bool:
+    return False
+
 
 class OverlapDetector:
     """Finds runs of canonical text that a response shares with documents of indexes.
 
-    Each finding is of kind `verbatim`; its evidence names document and place. Every run of at
-    least an index's bound (gram + stride - 1 units) is found, and reported unless the policy lets
-    it through wherever it comes from.
+    A finding is of kind `verbatim`, or `near-verbatim` for a passage that was edited, taken apart
+    or put in another order; its evidence names document and place. Every run of at least an
+    index's bound (gram + stride - 1 units) is found, and reported unless the policy lets it
+    through wherever it comes from.
     """
 
     window = None
@@ -30,13 +38,14 @@ class OverlapDetector:
         self,
         name: str,
         indexes: Sequence[WatchedIndex],
-        passes: Callable[[int, int], bool] = lambda matched, words: False,
+        passes: Callable[[str], Passes] = lambda kind: _nothing,
     ) -> None:
-        """`passes` tells, by length in canonical units and number of words, which runs need not be
-        reported."""
+        """`passes` gives for a kind of findings what tells, by length in canonical units and number
+        of words, which ones need not be reported."""
         self.name = name
         self._indexes = tuple(indexes)
-        self._passes = passes
+        self._passes = passes("verbatim")
+        self._near_passes = passes("near-verbatim")
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -47,13 +56,16 @@ class OverlapDetector:
         """See `Detector.scan`. Raises IndexDamagedError where an index turned out to be damaged."""
         hashed: dict[tuple[int, str], tuple[Hashes, Hashes]] = {}
         runs: list[_Run] = []
+        chained: list[Chained] = []
         for watched in self._indexes:
             index = watched.current()
             shape = (index.grid.gram, index.manifest.key_id)
             if shape not in hashed:
                 rolled = roll_grams(text.units, index.grid.gram, index.gram_key)
                 hashed[shape] = rolled, hash_grams(rolled, index.gram_key)
-            for segment, matches in index.match(*hashed[shape], index.grid.bound):
+            for segment, matches, links in index.match(*hashed[shape], index.grid.bound):
+                if len(links):
+                    chained.append(Chained(index, segment, links))
                 for start, end, row, origin, copies in matches.tolist():
                     span = text.span(start, end)
                     words = len(text.raw[span.start : span.end].split())
@@ -61,9 +73,17 @@ class OverlapDetector:
                         runs.append(
                             _Run(start, end, row, origin, copies, segment, index, span, words)
                         )
-        if not runs:
+        if not runs and not chained:
             return ()
-        return [self._finding(run) for run in _maximal(runs)]
+        runs = _maximal(runs)
+        findings = [self._finding(run) for run in runs]
+        if chained:
+            known = [
+                (run.segment.groups[run.segment.group_of(run.row)], run.start, run.end)
+                for run in runs
+            ]
+            findings += near_findings(self.name, text, chained, known, self._near_passes)
+        return findings
 
     def _finding(self, run: _Run) -> Finding:
         place = run.segment.place(run.row, run.origin, run.end - run.start)
@@ -101,7 +121,7 @@ class _Run:
 def _maximal(runs: list[_Run]) -> list[_Run]:
     """Runs in order, without those inside another of the same collection and labels: a policy may
     treat groups apart, so each group keeps its own."""
-    if len(runs) == 1:
+    if len(runs) < 2:
         return runs
     runs.sort(key=lambda run: (run.start, -run.end))
     last: dict[tuple[str, tuple[str, ...]], _Run] = {}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guardrail.errors import CorpusIndexError, IndexDamagedError
+from guardrail.indexes.chaining import Runs
 from guardrail.indexes.grams import GramKey, Hashes
 from guardrail.indexes.manifest import FILE_NAME, Manifest, read_manifest, segment_folder
 from guardrail.indexes.matching import Matches
@@ -129,16 +130,18 @@ class Index:
         for name, (size, digest) in (*manifest.tombstones.items(), *manifest.phrases.items()):
             yield self.path / name, size, digest
 
-    def match(self, rolled: Hashes, hashes: Hashes, least: int) -> list[tuple[Segment, Matches]]:
-        """Runs shared with each segment, for gram polynomials and hashes made with
-        `gram_key` and `grid.gram`."""
+    def match(
+        self, rolled: Hashes, hashes: Hashes, least: int
+    ) -> list[tuple[Segment, Matches, Runs]]:
+        """What each segment shares, for gram polynomials and hashes made with `gram_key` and
+        `grid.gram`; see `Segment.match`. Segments that share nothing are left out."""
         if self.damage is not None:
             raise IndexDamagedError(self.damage)
         found = []
         for segment in self.segments:
-            matches = segment.match(rolled, hashes, least)
-            if len(matches):
-                found.append((segment, matches))
+            matches, runs = segment.match(rolled, hashes, least)
+            if len(matches) or len(runs):
+                found.append((segment, matches, runs))
         return found
 
     def is_current(self) -> bool:

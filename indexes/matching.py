@@ -31,6 +31,13 @@ BLOCK = 1024
 BATCH = 1024
 # Remainders compared at once. Files of remainders are padded by as many.
 WINDOW = 16
+# Units of the corpus in which two seeds are close by, or half as many, or something in between.
+TILE = 512
+# How often one gram of a response takes part in chains.
+REPEATS = 8
+# Slots of the tables that remember tiles and grams, at most: 8 MB.
+MAX_TILES = 1 << 20
+_MIX = np.uint64(0x9E3779B97F4A7C15)
 # In `facts`, the bit of a document's group word that says the document is forgotten.
 DEAD = 1 << 31
 
@@ -90,9 +97,11 @@ def find_matches(
     starts: NDArray[np.uint32],
     facts: NDArray[np.uint32],
     least: int,
-) -> Matches:
+) -> tuple[Matches, Hashes]:
     """Maximal runs of at least `least` units; see `Matches`. A run inside another of the same
     group is counted there and not listed. `rolled` and `hashes` are those of the response's grams.
+    And the seeds that have others close by in the corpus, for `chaining`: ((ordinal + 1) << 31) |
+    position, in no order, some of them twice.
 
     `parameters`: gram, stride, bucket bits, known hash bits, ordinal bits, the two words of the
     ordinal key and of the tag key, number of groups. `facts`: shape (documents, 2), canonical
@@ -102,11 +111,18 @@ def find_matches(
     stride = np.int64(parameters[1])
     total = np.int64(len(hashes))
     out = np.empty((8, 5), np.int64)
-    if len(starts) == 0 or total + gram - 1 < least:
-        return out[:0]
+    crowd = np.empty(64, np.uint64)
+    if len(starts) == 0 or total == 0:
+        return out[:0], crowd[:0]
     seeds = find_seeds(hashes, parameters, filter_, directory, remainders)
     if len(seeds) == 0:
-        return out[:0]
+        return out[:0], crowd[:0]
+    crowded = np.int64(0)
+    postings = mark_repeats(seeds)
+    wide = 1024
+    while wide < 4 * postings and wide < MAX_TILES:
+        wide *= 2
+    tiles = np.zeros(wide, np.uint64)
     near = pack_tags(rolled)
 
     # Diagonals walked lately, and how far: a seed on a run that was already walked is skipped. Two
@@ -120,17 +136,20 @@ def find_matches(
     anchors = np.zeros(len(latest), np.int64)
     horizon = np.int64(0)
     found = 0
-    candidates = np.empty((BATCH, 2), np.int64)
+    candidates = np.empty((BATCH, 3), np.int64)
     seed = np.int64(0)
     entry = seeds[0, 1]
     while seed < len(seeds):
         filled, seed, entry = gather(candidates, seeds, seed, entry, ordinals, parameters)
+        if len(crowd) < crowded + 4 * filled:
+            crowd = _longer(crowd, int(crowded + 4 * filled))
+        crowded = find_crowd(candidates, filled, stride, tiles, crowd, crowded)
         kept = promising(candidates, filled, near, tags, parameters, np.int64(least) - gram)
         for index in range(kept):
             at = candidates[index, 0]
             ordinal = candidates[index, 1]
             diagonal = ordinal * stride - at
-            slot = np.int64((np.uint64(diagonal) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40))
+            slot = np.int64((np.uint64(diagonal) * _MIX) >> np.uint64(40))
             slot &= slots - 1
             if diagonals[slot] == diagonal and reached[slot] >= at:
                 continue
@@ -187,7 +206,7 @@ def find_matches(
             out[target, 2] = row
             out[target, 3] = left + diagonal - origin
             out[target, 4] = copies
-    return out[:found]
+    return out[:found], crowd[:crowded]
 
 
 @kernel()
@@ -199,7 +218,7 @@ def find_seeds(
     remainders: NDArray[np.uint16],
 ) -> NDArray[np.int64]:
     """Positions whose hash is in the index, and the first entry that agrees and the first after it
-    that does not: shape (seeds, 3)."""
+    that does not, and a place for `mark_repeats`: shape (seeds, 4)."""
     bucket_bits = np.int64(parameters[2])
     hash_bits = np.int64(parameters[3])
     spare = bucket_bits + 16 - hash_bits
@@ -208,7 +227,7 @@ def find_seeds(
     to_bucket = np.uint64(64 - bucket_bits)
     to_remainder = np.uint64(48 - bucket_bits)
     total = len(hashes)
-    seeds = np.empty((64, 3), np.int64)
+    seeds = np.empty((64, 4), np.int64)
     count = 0
     buffer = np.empty(BLOCK, np.uint64)
     hits = np.empty(BLOCK, np.uint32)
@@ -273,6 +292,83 @@ def _grown(table: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 @kernel()
+def _longer(table: Hashes, least: int) -> Hashes:
+    """A table with room for at least so many and at least twice as many."""
+    longer: Hashes = np.empty(max(2 * len(table), least), np.uint64)
+    for index in range(len(table)):
+        longer[index] = table[index]
+    return longer
+
+
+@kernel()
+def mark_repeats(seeds: NDArray[np.int64]) -> np.int64:
+    """Mark in the last column the seeds of a gram that came REPEATS times before in the response:
+    a text that repeats itself is not chained from each of its units. Returns the number of
+    postings of the others."""
+    slots = 256
+    while slots < 4 * len(seeds) and slots < MAX_TILES:
+        slots *= 2
+    entries = np.full(slots, -1, np.int64)
+    times = np.zeros(slots, np.int64)
+    postings = np.int64(0)
+    for index in range(len(seeds)):
+        entry = seeds[index, 1]
+        slot = np.int64((np.uint64(entry) * _MIX) >> np.uint64(40))
+        slot &= slots - 1
+        if entries[slot] != entry:
+            entries[slot] = entry
+            times[slot] = 0
+        times[slot] += 1
+        repeated = times[slot] > REPEATS
+        seeds[index, 3] = np.int64(repeated)
+        if not repeated:
+            postings += seeds[index, 2] - entry
+    return postings
+
+
+@kernel()
+def find_crowd(
+    candidates: NDArray[np.int64],
+    count: np.int64,
+    stride: np.int64,
+    tiles: Hashes,
+    crowd: Hashes,
+    crowded: np.int64,
+) -> np.int64:
+    """Append to `crowd` the candidates with another one close by in the corpus, not of the same
+    run; returns the new length. Which ones are close is seen from two overlapping rows of tiles,
+    each of which remembers its last candidate."""
+    top = np.uint64(1) << np.uint64(63)
+    for index in range(count):
+        if candidates[index, 2]:
+            continue
+        at = candidates[index, 0]
+        ordinal = candidates[index, 1]
+        key = (np.uint64(ordinal + 1) << np.uint64(31)) | np.uint64(at)
+        near = False
+        for row in range(2):
+            tile = (ordinal * stride + row * (TILE // 2)) // TILE
+            slot = np.int64((np.uint64(2 * tile + row) * _MIX) >> np.uint64(40)) & (len(tiles) - 1)
+            known = tiles[slot] & ~top
+            told = tiles[slot] >= top
+            other = np.int64(known >> np.uint64(31)) - 1
+            beside = False
+            if other >= 0 and (other * stride + row * (TILE // 2)) // TILE == tile:
+                earlier = np.int64(known & np.uint64(0x7FFFFFFF))
+                along = (ordinal - other) * stride == at - earlier
+                beside = not (along and abs(at - earlier) <= stride)
+                if beside and not told:
+                    crowd[crowded] = known
+                    crowded += 1
+            tiles[slot] = key | top if beside else key
+            near = near or beside
+        if near:
+            crowd[crowded] = key
+            crowded += 1
+    return crowded
+
+
+@kernel()
 def gather(
     candidates: NDArray[np.int64],
     seeds: NDArray[np.int64],
@@ -289,6 +385,7 @@ def gather(
     while filled < len(candidates):
         candidates[filled, 0] = seeds[seed, 0]
         candidates[filled, 1] = entry
+        candidates[filled, 2] = seeds[seed, 3]
         filled += 1
         entry += 1
         if entry == seeds[seed, 2]:

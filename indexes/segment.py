@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError, IndexVersionError
+from guardrail.indexes.chaining import NO_RUNS, Runs, chain, find_runs
 from guardrail.indexes.grams import Hashes, siphash
 from guardrail.indexes.matching import DEAD, Matches, find_matches
 from guardrail.indexes.runs import MARK_EVERY, DocumentRow, Grid
@@ -118,9 +119,10 @@ class Segment:
             )
         return told, np.frombuffer(rows, _ROW)
 
-    def match(self, rolled: Hashes, hashes: Hashes, least: int) -> Matches:
-        """All maximal runs of at least `least` units that the response shares with a document."""
-        matches: Matches = find_matches(
+    def match(self, rolled: Hashes, hashes: Hashes, least: int) -> tuple[Matches, Runs]:
+        """All maximal runs of at least `least` units that the response shares with a document, and
+        the runs that lie close together in the corpus, chained; none where no chain has two."""
+        matches, crowd = find_matches(
             rolled,
             hashes,
             self._parameters,
@@ -133,7 +135,12 @@ class Segment:
             self._facts,
             least,
         )
-        return matches
+        if len(crowd) == 0:
+            return matches, NO_RUNS
+        crowd.sort()
+        runs = find_runs(crowd, rolled, self._parameters, self._tags, self._starts, self._facts)
+        best = chain(runs, self.grid.gram)
+        return matches, runs if best else NO_RUNS
 
     def place(self, row: int, start: int, units: int) -> Place:
         """The place of `units` canonical units from unit `start` of document number `row`.

@@ -90,7 +90,7 @@ def matches(index: Index, response: str) -> list[tuple[tuple[str, str], int, int
     rolled = roll_grams(canonical_units(response)[0], index.grid.gram, index.gram_key)
     hashes = hash_grams(rolled, index.gram_key)
     found = []
-    for segment, rows in index.match(rolled, hashes, index.grid.bound):
+    for segment, rows, _ in index.match(rolled, hashes, index.grid.bound):
         for start, end, row, origin, _ in rows.tolist():
             place = segment.place(row, origin, end - start)
             found.append(((place.collection, place.document), start, end, origin, place))
