@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ from numpy.typing import NDArray  # noqa: E402
 
 from guardrail import Guardrail, default_policy, new_key  # noqa: E402
 from guardrail.findings import Action, Verdict  # noqa: E402
-from guardrail.indexes.build import build  # noqa: E402
+from guardrail.indexes.build import DEFAULT_GRID, build  # noqa: E402
 from guardrail.indexes.detectors import OverlapDetector  # noqa: E402
 from guardrail.indexes.watched import WatchedIndex  # noqa: E402
 from tests.cases.evasions import GROUPS, RATES, Material, Parts, Way  # noqa: E402
@@ -177,7 +177,8 @@ class Bench:
                 for number, text in enumerate(corpus):
                     row = {"id": f"{name}/{number}", "collection": name, "text": text}
                     file.write(json.dumps(row) + "\n")
-        report = build([str(work / "corpus.jsonl")], self.index, self.key, jobs=2)
+        grid = replace(DEFAULT_GRID, passages=options.passages_layer)
+        report = build([str(work / "corpus.jsonl")], self.index, self.key, grid=grid, jobs=2)
         self.corpus_mb = sum(len(d.encode()) for c in self.corpora for d in c) / 1e6
         self.index_mb = report.index_bytes / 1e6
         self.guardrail = Guardrail.from_policy(indexes=[self.index], key=self.key)
@@ -557,6 +558,7 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=30.0, help="MB of each corpus (30)")
     parser.add_argument("--passages", type=int, default=200, help="for each figure (200)")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--with-passages", dest="passages_layer", action="store_true")
     parser.add_argument("--no-peers", action="store_true", help="the guardrail alone")
     parser.add_argument("--only", action="append", help="only ways whose name holds this word")
     parser.add_argument("--dry", action="store_true", help="print, and write nothing")
