@@ -106,7 +106,7 @@ def write_passages(
     count = files["passages"][0] // WINDOW_BYTES
     windows = np.memmap(folder / "passages", np.uint64, "r") if count else np.zeros(0, np.uint64)
     shape = BandShape.of(count)
-    band_key = WordKey.derive(key, "passage bands")
+    band_key = WordKey.derive(key, f"band hash {segment_id}")
     directory = np.zeros((BANDS << shape.bucket_bits) + 1, np.uint32)
 
     def bands() -> Iterator[NDArray[np.uint32]]:
@@ -240,7 +240,7 @@ class Passages:
         self._directory: NDArray[np.uint32] = map_file("band-directory", np.uint32)
         self._window_key = WordKey.derive(key, f"passages {segment_id}")
         band, entry, window = (
-            WordKey.derive(key, "passage bands"),
+            WordKey.derive(key, f"band hash {segment_id}"),
             WordKey.derive(key, f"bands {segment_id}"),
             self._window_key,
         )

@@ -25,6 +25,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -59,7 +60,7 @@ from tests.cases.evasions import GROUPS, RATES, Material, Parts, Way  # noqa: E4
 OUT = ROOT / "docs" / "benchmarks"
 LENGTHS = (20, 40, 60, 100, 300)
 WORDS = 60
-OURS = "guardrail"
+OURS, WITH_PASSAGES = "guardrail", "guardrail, --passages"
 LSH_MB = 4.0  # datasketch takes a second and 33 MB for each
 HOST_CHARS = 4000
 
@@ -98,7 +99,7 @@ AIMS: dict[str, float] = {
     **{
         f"{name}, 1 in {rate}": aim
         for name, aims in _RATE_AIMS.items()
-        for rate, aim in zip(RATES, aims, strict=True)
+        for rate, aim in zip(RATES, aims, strict=False)
     },
     **dict.fromkeys(_AIMED_AT_99, 0.99),
 }
@@ -172,16 +173,22 @@ class Bench:
         self.words = bench_peers.vocabulary([d for corpus in self.corpora for d in corpus])
         self.passages = {words: self._passages(words) for words in LENGTHS}
         self.index, self.key = work / "index", new_key()
+        self.index_mb: dict[str, float] = {}
         with (work / "corpus.jsonl").open("w", encoding="utf-8") as file:
             for name, corpus in zip(self.names, self.corpora, strict=True):
                 for number, text in enumerate(corpus):
                     row = {"id": f"{name}/{number}", "collection": name, "text": text}
                     file.write(json.dumps(row) + "\n")
-        grid = replace(DEFAULT_GRID, passages=options.passages_layer)
-        report = build([str(work / "corpus.jsonl")], self.index, self.key, grid=grid, jobs=2)
+        self.guardrails: dict[str, Guardrail] = {}
+        for name, out, passages in (
+            (OURS, self.index, False),
+            (WITH_PASSAGES, work / "passages", True),
+        ):
+            grid = replace(DEFAULT_GRID, passages=passages)
+            report = build([str(work / "corpus.jsonl")], out, self.key, grid=grid, jobs=2)
+            self.guardrails[name] = Guardrail.from_policy(indexes=[out], key=self.key)
+            self.index_mb[name] = report.index_bytes / 1e6
         self.corpus_mb = sum(len(d.encode()) for c in self.corpora for d in c) / 1e6
-        self.index_mb = report.index_bytes / 1e6
-        self.guardrail = Guardrail.from_policy(indexes=[self.index], key=self.key)
         self.peers = [] if options.no_peers else list(self._peers())
 
     def _passages(self, words: int) -> list[str]:
@@ -247,7 +254,7 @@ class Cell:
     leaked: int = 0
     gone: int = 0
     hidden: int = 0
-    by_corpus: list[int] = field(default_factory=list)
+    by_corpus: list[float] = field(default_factory=list)
 
     def add(self, planted: Planted, gone: NDArray[np.bool_], noticed: bool) -> bool:
         gone = gone & _visible(planted.text)
@@ -320,18 +327,20 @@ def covered(text: str, spans: Spans) -> NDArray[np.bool_]:
 def measure(bench: Bench, group: str, way: str, words: int = WORDS) -> list[dict[str, Any]]:
     """The cells of one way: ours and each peer's."""
     responses = bench.responses(GROUPS[group][way], words, bench.count)
-    label = bench.guardrail.policy.redaction.text
-    ours = Cell(group, way, words, OURS)
-    share: list[list[bool]] = [[] for _ in bench.corpora]
-    for number, planted in enumerate(responses):
-        verdict = bench.guardrail.check(planted.text)
-        if verdict.failures:
-            raise AssertionError(f"{way}: {verdict.failures[0].reason}")
-        gone = removed(planted.text, verdict, label)
-        found = ours.add(planted, gone, verdict.action is not Action.ALLOW)
-        share[number % len(share)].append(found)
-    ours.by_corpus = [sum(hits) / len(hits) for hits in share if hits]  # type: ignore[misc]
-    cells = [ours]
+    cells = []
+    for name, guardrail in bench.guardrails.items():
+        label = guardrail.policy.redaction.text
+        ours = Cell(group, way, words, name)
+        share: list[list[bool]] = [[] for _ in bench.corpora]
+        for number, planted in enumerate(responses):
+            verdict = guardrail.check(planted.text)
+            if verdict.failures:
+                raise AssertionError(f"{way}: {verdict.failures[0].reason}")
+            gone = removed(planted.text, verdict, label)
+            found = ours.add(planted, gone, verdict.action is not Action.ALLOW)
+            share[number % len(share)].append(found)
+        ours.by_corpus = [sum(hits) / len(hits) for hits in share if hits]
+        cells.append(ours)
     for peer in bench.peers:
         cell = Cell(group, way, words, peer.name)
         for planted in responses[: peer.at_most]:
@@ -342,21 +351,27 @@ def measure(bench: Bench, group: str, way: str, words: int = WORDS) -> list[dict
 
 
 def clean(bench: Bench) -> dict[str, Any]:
-    """Clean answers flagged: by us, with the kinds that flagged them, and by each peer."""
-    flagged: dict[str, float] = {}
+    """Clean answers flagged: by us, with the kinds that flagged them where all are looked for, and
+    by each peer."""
+    flagged: dict[str, int] = {}
     kinds: dict[str, int] = {}
-    for answer in bench.answers:
-        verdict = bench.guardrail.check(answer)
-        flagged[OURS] = flagged.get(OURS, 0) + (verdict.action is not Action.ALLOW)
-        for kind in {f.kind for f in verdict.findings if f.action is not Action.ALLOW}:
-            kinds[kind] = kinds.get(kind, 0) + 1
+    for name, guardrail in bench.guardrails.items():
+        verdicts = [guardrail.check(answer) for answer in bench.answers]
+        flagged[name] = sum(verdict.action is not Action.ALLOW for verdict in verdicts)
+        kinds = dict(
+            Counter(
+                kind
+                for verdict in verdicts
+                for kind in {f.kind for f in verdict.findings if f.action is not Action.ALLOW}
+            )
+        )
     for peer in bench.peers:
         flagged[peer.name] = sum(bool(peer.find(answer)) for answer in bench.answers)
     count = len(bench.answers)
     return {
         "answers": count,
         "flagged": {name: hits / count for name, hits in flagged.items()},
-        "interval": wilson(int(flagged[OURS]), count),
+        "interval": wilson(flagged[OURS], count),
         "kinds": kinds,
     }
 
@@ -369,10 +384,18 @@ def latency(bench: Bench) -> dict[str, float]:
     alone = Guardrail(default_policy(), [detector])
     medians: dict[str, list[float]] = {}
     for _ in range(5):
-        for name, check in (("default", bench.guardrail.check), ("verbatim", alone.check)):
+        for name, check in (
+            ("default", bench.guardrails[OURS].check),
+            ("passages", bench.guardrails[WITH_PASSAGES].check),
+            ("verbatim", alone.check),
+        ):
             medians.setdefault(name, []).append(statistics.median(_timed(check, texts)))
     least = {name: min(values) for name, values in medians.items()}
-    return {**least, "ratio": least["default"] / least["verbatim"]}
+    return {
+        **least,
+        "ratio": least["default"] / least["verbatim"],
+        "passages_ratio": least["passages"] / least["verbatim"],
+    }
 
 
 def _timed(check: Callable[[str], object], texts: Sequence[str]) -> list[float]:
@@ -401,11 +424,12 @@ def document(results: dict[str, Any]) -> str:
     programs = list(dict.fromkeys(c["program"] for c in results["cells"]))
     low, high = fp["interval"]
     times = results["latency"]
+    sizes = ", ".join(f"{mb:.0f} MB of index for {name}" for name, mb in run["index_mb"].items())
     flagged = ", ".join(f"{kind} {count}" for kind, count in fp["kinds"].items()) or "none"
     parts = [
         "# Evasion\n\nWritten by `scripts/bench_evasion.py`. Passages of "
-        f"{' and '.join(run['corpora'])} ({run['corpus_mb']:.0f} MB, {run['index_mb']:.0f} MB of "
-        f"index), {run['passages']} for each figure, are planted in real answers of language "
+        f"{' and '.join(run['corpora'])} ({run['corpus_mb']:.0f} MB; {sizes}), "
+        f"{run['passages']} for each figure, are planted in real answers of language "
         "models and checked with the default policy. *Found*: the verdict is not `allow`, and at "
         "least half of the signs in which the passage was written are gone from `verdict.text`. "
         "In brackets: the 95 % interval (Wilson). *Noticed*: the verdict is not `allow`. *Recall*: "
@@ -416,7 +440,8 @@ def document(results: dict[str, Any]) -> str:
         f"[{percent(low)}, {percent(high)}] of {fp['answers']:,} (by kind: {flagged}). The same "
         "for each program stands in the head of its column.",
         f"Median time of a clean response of 2 KB: {times['default']:.0f} µs, "
-        f"{times['ratio']:.2f} times that of verbatim overlap alone ({times['verbatim']:.0f} µs).",
+        f"{times['ratio']:.2f} times that of verbatim overlap alone ({times['verbatim']:.0f} µs); "
+        f"with passages {times['passages']:.0f} µs, {times['passages_ratio']:.2f} times.",
         *(f"Left out: {reason}" for reason in run["left_out"]),
     ]
 
@@ -504,13 +529,14 @@ def run(options: argparse.Namespace) -> None:
             if options.only and not any(word in way for word in options.only):
                 continue
             cells += measure(bench, group, way, words)
-            ours = cells[-1 - len(bench.peers)]
+            ours, more = cells[-2 - len(bench.peers) : len(cells) - len(bench.peers)]
             aim = AIMS.get(way) if words == WORDS else None
             short = " *" if aim is not None and ours["found"] < aim else ""
             say(
                 f"{way:<32} {words:>4} words  found {percent(ours['found']):>5}  noticed "
                 f"{percent(ours['noticed']):>5}  recall {percent(ours['recall']):>5}  precision "
-                f"{percent(ours['precision']):>5}  aim {percent(aim):>5}{short}"
+                f"{percent(ours['precision']):>5}  aim {percent(aim):>5}  passages "
+                f"{percent(more['found']):>5}{short}"
             )
         results: dict[str, Any] = {
             "run": {
@@ -536,7 +562,11 @@ def run(options: argparse.Namespace) -> None:
         }
     flagged, times = results["clean"]["flagged"][OURS], results["latency"]
     say(f"clean answers flagged {percent(flagged)} %: {results['clean']['kinds']}")
-    say(f"2 KB {times['default']:.0f} µs, {times['ratio']:.2f} times verbatim overlap alone")
+    say(f"with passages {percent(results['clean']['flagged'][WITH_PASSAGES])} %")
+    say(
+        f"2 KB {times['default']:.0f} µs, {times['ratio']:.2f} times verbatim overlap alone; with "
+        f"passages {times['passages']:.0f} µs"
+    )
     if options.dry:
         return
     path = OUT / "evasion.json"
@@ -558,7 +588,6 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=30.0, help="MB of each corpus (30)")
     parser.add_argument("--passages", type=int, default=200, help="for each figure (200)")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--with-passages", dest="passages_layer", action="store_true")
     parser.add_argument("--no-peers", action="store_true", help="the guardrail alone")
     parser.add_argument("--only", action="append", help="only ways whose name holds this word")
     parser.add_argument("--dry", action="store_true", help="print, and write nothing")

@@ -381,7 +381,7 @@ def _nested(*changes: Callable[[str], str]) -> Way:
     return _whole(change)
 
 
-RATES = (12, 8, 6, 4)
+RATES = (12, 8, 6, 4, 3, 2)
 
 EDITS: dict[str, Way] = {
     f"{name}, 1 in {rate}": way(rate)
@@ -396,6 +396,7 @@ EDITS: dict[str, Way] = {
 }
 
 SPLICES: dict[str, Way] = {
+    "words shuffled": _over_words(lambda words, m: m.dice.sample(words, len(words))),
     "sentences shuffled": shuffled_sentences,
     "12 words at a time, shuffled": shuffled_chunks(12),
     "8 words at a time, shuffled": shuffled_chunks(8),
