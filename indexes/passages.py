@@ -303,15 +303,20 @@ def _find(
     found = 0
     numbers = np.empty(MOST_HITS, np.int64)
     shared = np.empty(PERMUTATIONS, np.uint32)
+    checks = np.empty(BANDS, np.uint64)
+    edges = np.empty((BANDS, 2), np.int64)
     for window in range(len(marks)):
         seen = 0
+        # All edges first: reads that do not wait for one another take a fraction of the time.
         for band in range(BANDS):
             hashed = _band_hash(marks[window], band, keys[0], keys[1])
             bucket = (band << bucket_bits) + np.int64(hashed >> np.uint64(64 - bucket_bits))
-            check = (hashed << np.uint64(bucket_bits)) >> np.uint64(32 + ordinal_bits)
+            checks[band] = (hashed << np.uint64(bucket_bits)) >> np.uint64(32 + ordinal_bits)
+            edges[band, 0], edges[band, 1] = directory[bucket], directory[bucket + 1]
+        for band in range(BANDS):
+            check = checks[band]
             # A damaged directory may say anything.
-            last = min(int(directory[bucket + 1]), entries)
-            begin = int(directory[bucket])
+            begin, last = int(edges[band, 0]), min(int(edges[band, 1]), entries)
             pair = np.uint64(0)
             for place in range(begin, last):
                 if place == begin or place & 1 == 0:

@@ -91,7 +91,7 @@ class MinHashWindows:
     def __init__(self, documents: Sequence[str]) -> None:
         import zlib
 
-        import datasketch  # type: ignore[import-untyped]
+        import datasketch
 
         self._lsh: Any = datasketch.MinHashLSH(threshold=0.3, num_perm=64)
         self._empty: Any = datasketch.MinHash(num_perm=64, hashfunc=zlib.crc32)
