@@ -148,8 +148,8 @@ class _Assembly:
             OverlapDetector("overlap", watched),
             PhraseDetector("phrases", (), watched, whole_words=True),
         ]
-        if any(index.current().grid.passages for index in watched):
-            detectors.append(PassageDetector("passages", watched))
+        if holding := [index for index in watched if index.current().grid.passages]:
+            detectors.append(PassageDetector("passages", holding))
         return detectors
 
     def _watch(self, paths: Iterable[str]) -> list[WatchedIndex]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.detector import Context
-from guardrail.errors import IndexDamagedError
+from guardrail.errors import IndexDamagedError, UsageError
 from guardrail.findings import Evidence, Finding
 from guardrail.indexes.index import Index
 from guardrail.indexes.passages import Hit
+from guardrail.indexes.sealed import Words
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.signatures import (
     HOP_WORDS,
     PERMUTATIONS,
     STEP_WORDS,
+    WINDOW_WORDS,
     LongWords,
+    SignatureKey,
     long_words,
     window_minima,
 )
@@ -29,6 +32,8 @@ from guardrail.text import CanonicalText
 LEAST_EQUAL = PERMUTATIONS // 4
 # A similarity of few words means little: a table of two words is like any other.
 LEAST_SHARED = 9
+# Long words whose minima are held at once: 4,096 windows are 4 MB.
+CHUNK_WORDS = 4096 * HOP_WORDS
 
 
 class PassageDetector:
@@ -41,24 +46,30 @@ class PassageDetector:
     window = None
 
     def __init__(self, name: str, indexes: Sequence[WatchedIndex]) -> None:
+        """Raises UsageError for an index without passages."""
         self.name = name
         self._indexes = tuple(indexes)
+        for watched in self._indexes:
+            _check(watched.current())
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
-        """See `Detector.scan`. Raises IndexDamagedError where an index turned out to be damaged."""
+        """See `Detector.scan`. Raises IndexDamagedError where an index turned out to be damaged,
+        and UsageError where one without passages has taken its place."""
         found: list[_Likeness] = []
         for watched in self._indexes:
             index = watched.current()
-            if index.damage is not None:
-                raise IndexDamagedError(index.damage)
-            if not index.grid.passages:
-                continue
-            key = index.signature_key
-            words = long_words(text, key)
-            minima = window_minima(words.hashes, HOP_WORDS, key)
-            for segment in index.segments:
-                assert segment.passages is not None  # as the grid says
-                found += _joined(segment.passages.find(minima, LEAST_EQUAL), words, segment, index)
+            _check(index)
+            words = long_words(text, index.signature_key)
+            hits: list[list[Hit]] = [[] for _ in index.segments]
+            for begin, minima in _chunks(words, index.signature_key):
+                for segment, known in zip(index.segments, hits, strict=True):
+                    assert segment.passages is not None  # as the grid says
+                    known += [
+                        replace(hit, first=hit.first + begin, last=hit.last + begin)
+                        for hit in segment.passages.find(minima, LEAST_EQUAL)
+                    ]
+            for segment, known in zip(index.segments, hits, strict=True):
+                found += _joined(known, words, segment, index)
         return [self._finding(text, likeness) for likeness in _best(found)]
 
     def _finding(self, text: CanonicalText, likeness: _Likeness) -> Finding:
@@ -96,6 +107,24 @@ class _Likeness:
     words: LongWords
     segment: Segment
     index: Index
+
+
+def _check(index: Index) -> None:
+    if index.damage is not None:
+        raise IndexDamagedError(index.damage)
+    if not index.grid.passages:
+        raise UsageError(
+            f"the index {index.path} holds no passages to look for; build it with --passages, or "
+            "leave it out of this detector"
+        )
+
+
+def _chunks(words: LongWords, key: SignatureKey) -> Iterator[tuple[int, Words]]:
+    """The minima of all windows, some at a time, each with the word that they count from."""
+    overlap = WINDOW_WORDS - HOP_WORDS
+    for begin in range(0, max(1, len(words.hashes) - overlap), CHUNK_WORDS):
+        part = words.hashes[begin : begin + CHUNK_WORDS + overlap]
+        yield begin, window_minima(part, HOP_WORDS, key)
 
 
 def _joined(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +38,7 @@ from guardrail.indexes.signatures import (
     signatures,
     window_minima,
 )
-from guardrail.indexes.watched import WatchedIndex
+from guardrail.indexes.watched import LOOK_EVERY_SECONDS, WatchedIndex
 from guardrail.keys import new_key
 from guardrail.text import canonicalise
 from tests.cases.disguises import DISGUISES
@@ -251,6 +252,17 @@ def test_texts_of_any_length_and_kind_are_searched(index: Path) -> None:
         assert found(index, text) == []
 
 
+@pytest.mark.parametrize("hops", [1, 3, 7])
+def test_long_responses_are_searched_in_parts(
+    index: Path, monkeypatch: pytest.MonkeyPatch, hops: int
+) -> None:
+    response = " ".join(shuffled(document.text) for document in DOCUMENTS[:12:4])
+    whole = found(index, response)
+    assert len(whole) >= 3
+    monkeypatch.setattr("guardrail.indexes.passage_detector.CHUNK_WORDS", hops * HOP_WORDS)
+    assert found(index, response) == whole
+
+
 # --- life ----------------------------------------------------------------------------------------
 
 
@@ -315,6 +327,19 @@ def test_an_index_without_passages_has_no_such_detector(tmp_path: Path) -> None:
     (info,) = Index.open(tmp_path / "index", KEY).manifest.segments
     assert not FILES & info.files.keys()
     assert lifecycle.info(tmp_path / "index", KEY)["passages"] is False
+
+
+def test_an_index_without_passages_does_not_pass_for_one_that_was_searched(tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    build_index(path, DOCUMENTS[:3], grid=GRID)
+    guardrail = Guardrail.from_policy(indexes=[path], key=KEY)
+    build_index(path, DOCUMENTS[:3], grid=DEFAULT_GRID, replace_existing=True)
+    with pytest.raises(UsageError, match="holds no passages"):
+        PassageDetector("passages", [WatchedIndex(path, KEY)])
+    time.sleep(1.1 * LOOK_EVERY_SECONDS)
+    verdict = guardrail.check("anything")
+    assert verdict.action is Action.REFUSE
+    assert [failure.detector for failure in verdict.failures] == ["passages"]
 
 
 def test_the_command_builds_them(tmp_path: Path) -> None:
