@@ -571,9 +571,15 @@ def run(options: argparse.Namespace) -> None:
         return
     path = OUT / "evasion.json"
     if path.exists() and set(wanted) != set(SECTIONS):
-        measured = {(c["way"], c["words"]) for c in cells}
-        before = json.loads(path.read_text("utf-8"))["cells"]
-        results["cells"] = [c for c in before if (c["way"], c["words"]) not in measured] + cells
+
+        def key(cell: dict[str, Any]) -> tuple[Any, ...]:
+            return cell["way"], cell["words"], cell["program"]
+
+        measured = set(map(key, cells))
+        before = json.loads(path.read_text("utf-8"))
+        results["cells"] = cells + [c for c in before["cells"] if key(c) not in measured]
+        flagged_before = before["clean"]["flagged"]
+        results["clean"]["flagged"] = flagged_before | results["clean"]["flagged"]
     OUT.mkdir(exist_ok=True)
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     charts(results)
