@@ -30,7 +30,9 @@ from guardrail.text import CanonicalText
 
 # Below a similarity of 0.25 nothing is reported: that many different texts have by chance.
 LEAST_EQUAL = PERMUTATIONS // 4
-# A similarity of few words means little: a table of two words is like any other.
+# A similarity of few words means little: a table of two words is like any other. From 8, 9, 10
+# different words on, 0.57 %, 0.08 %, 0.08 % of 1,218 clean answers have a finding against 63 MB of
+# documents, and 92, 92, 88 % of passages of 60 words, one word in four replaced, are found.
 LEAST_SHARED = 9
 # Long words whose minima are held at once: 4,096 windows are 4 MB.
 CHUNK_WORDS = 4096 * HOP_WORDS
