@@ -15,9 +15,10 @@ from guardrail.errors import UsageError
 from guardrail.filter import Filter
 from guardrail.findings import Verdict
 from guardrail.indexes.detectors import OverlapDetector, PhraseDetector
+from guardrail.indexes.passage_detector import PassageDetector
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.keys import Key, key_from_environment, key_from_hook, load_key
-from guardrail.policy import KeySource, OverlapSettings, Policy
+from guardrail.policy import KeySource, OverlapSettings, PassagesSettings, Policy
 from guardrail.policy_file import default_policy, load_policy
 
 StrPath = str | os.PathLike[str]
@@ -49,9 +50,10 @@ class Guardrail:
     ) -> Guardrail:
         """A guardrail as a policy describes it (none: the default policy).
 
-        `indexes` are searched besides those that the policy names, by detectors called `overlap`
-        and `phrases`. `key` (a Key or a key file) counts before the policy's own; without either,
-        the environment variable GUARDRAIL_KEY. `check_indexes`: see `Index.open`.
+        `indexes` are searched besides those that the policy names, by detectors called `overlap`,
+        `phrases` and, where one of them holds passages, `passages`. `key` (a Key or a key file)
+        counts before the policy's own; without either, the environment variable GUARDRAIL_KEY.
+        `check_indexes`: see `Index.open`.
         Raises PolicyError, UsageError, SecretKeyError or CorpusIndexError.
         """
         if not isinstance(policy, Policy):
@@ -126,6 +128,8 @@ class _Assembly:
             watched = self._watch(map(os.fspath, settings.indexes))
             if isinstance(settings, OverlapSettings):
                 detectors.append(self._overlap(name, watched))
+            elif isinstance(settings, PassagesSettings):
+                detectors.append(PassageDetector(name, watched))
             else:
                 files = [Path(path) for path in settings.files]
                 detectors.append(
@@ -134,17 +138,20 @@ class _Assembly:
         return detectors
 
     def added(self, paths: Sequence[str]) -> list[Detector]:
-        taken = {"overlap", "phrases"} & set(self._policy.detectors)
+        taken = {"overlap", "passages", "phrases"} & set(self._policy.detectors)
         if taken:
             raise UsageError(
                 f"the policy has a detector called {min(taken)!r} already, and indexes were given "
                 "besides: name the indexes in the policy, or call its detector otherwise"
             )
         watched = self._watch(paths)
-        return [
+        detectors: list[Detector] = [
             self._overlap("overlap", watched),
             PhraseDetector("phrases", (), watched, whole_words=True),
         ]
+        if holding := [index for index in watched if index.current().grid.passages]:
+            detectors.append(PassageDetector("passages", holding))
+        return detectors
 
     def _overlap(self, name: str, watched: Sequence[WatchedIndex]) -> OverlapDetector:
         return OverlapDetector(name, watched, partial(self._policy.passes, name))

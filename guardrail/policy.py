@@ -199,7 +199,18 @@ class PhrasesSettings(_Part):
         return self
 
 
-DetectorSettings = Annotated[OverlapSettings | PhrasesSettings, Field(discriminator="type")]
+class PassagesSettings(_Part):
+    """A detector of passages that share most of their long words with a passage of a corpus."""
+
+    type: Literal["passages"] = Field(description="The kind of detector.")
+    indexes: Annotated[Paths, Field(min_length=1)] = Field(
+        description="Folders of indexes that hold passages, relative to this file."
+    )
+
+
+DetectorSettings = Annotated[
+    OverlapSettings | PassagesSettings | PhrasesSettings, Field(discriminator="type")
+]
 
 
 class KeySource(_Part):

@@ -263,7 +263,7 @@ def _prepare(
 ) -> Path:
     """The work folder, emptied unless it holds the beginning of this very work."""
     signature = json.dumps(
-        [purpose, manifest.gram, manifest.stride, asdict(options), [u.to_dict() for u in units]]
+        [purpose, asdict(manifest.grid), asdict(options), [u.to_dict() for u in units]]
     )
     mark = hashlib.blake2b(signature.encode(), key=key.derive("work"), digest_size=16).hexdigest()
     work = index / "work"

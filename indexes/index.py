@@ -16,6 +16,7 @@ from guardrail.indexes.matching import Matches
 from guardrail.indexes.phrases import read_phrases
 from guardrail.indexes.runs import Grid
 from guardrail.indexes.segment import Segment
+from guardrail.indexes.signatures import SignatureKey
 from guardrail.indexes.tombstones import read_tombstones
 from guardrail.keys import Key
 
@@ -55,6 +56,7 @@ class Index:
         self.key = key
         self.grid: Grid = manifest.grid
         self.gram_key = GramKey.derive(key)
+        self.signature_key = SignatureKey.derive(key)
         self.stamp: Stamp | None = None
         self.damage: str | None = None
         self._checker: threading.Thread | None = None

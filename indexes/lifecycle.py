@@ -26,7 +26,7 @@ from guardrail.indexes.manifest import (
     remove_orphans,
 )
 from guardrail.indexes.phrases import write_phrases
-from guardrail.indexes.runs import document_key
+from guardrail.indexes.runs import Grid, document_key
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.segment_writer import SegmentInfo
 from guardrail.indexes.tombstones import bury
@@ -161,8 +161,8 @@ def merge(
     for path, index in zip(indexes, opened, strict=True):
         if index.grid != first.grid:
             raise UsageError(
-                f"{path} has gram {index.grid.gram} and stride {index.grid.stride}, {indexes[0]} "
-                f"has {first.gram} and {first.stride}; only indexes of one shape can be merged"
+                f"{path} has {_shape(index.grid)}, {indexes[0]} has {_shape(first.grid)}; only "
+                "indexes of one shape can be merged"
             )
     with locked(out):
         if (out / FILE_NAME).exists():
@@ -186,6 +186,11 @@ def merge(
         bytes_after=_size(segments),
         dropped_postings=sum(info.dropped_postings for info in segments),
     )
+
+
+def _shape(grid: Grid) -> str:
+    passages = "passages" if grid.passages else "no passages"
+    return f"gram {grid.gram}, stride {grid.stride} and {passages}"
 
 
 def _join(
@@ -255,6 +260,7 @@ def info(index: str | Path, key: Key | None = None) -> dict[str, Any]:
         "stride": manifest.stride,
         "bound": manifest.grid.bound,
         "max_postings": manifest.max_postings,
+        "passages": manifest.passages,
         "segments": len(segments),
         "documents": sum(info.documents for info in segments),
         "chars": sum(info.chars for info in segments),

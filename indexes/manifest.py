@@ -30,6 +30,7 @@ from guardrail.errors import (
     SecretKeyError,
     UsageError,
 )
+from guardrail.indexes import passages
 from guardrail.indexes.matching import WINDOW
 from guardrail.indexes.runs import Grid
 from guardrail.indexes.segment_writer import (
@@ -73,6 +74,7 @@ class Manifest:
     gram: int
     stride: int
     max_postings: int
+    passages: bool = False
     generation: int = 0
     created: str = ""
     changed: str = ""
@@ -82,7 +84,7 @@ class Manifest:
 
     @property
     def grid(self) -> Grid:
-        return Grid(self.gram, self.stride)
+        return Grid(self.gram, self.stride, self.passages)
 
     @classmethod
     def new(cls, key: Key, grid: Grid, max_postings: int) -> Manifest:
@@ -93,6 +95,7 @@ class Manifest:
             gram=grid.gram,
             stride=grid.stride,
             max_postings=max_postings,
+            passages=grid.passages,
             created=now,
             changed=now,
         )
@@ -160,12 +163,13 @@ def _sound(manifest: Manifest) -> bool:
         and _between(1, manifest.stride, 64)
         and _between(1, manifest.max_postings, 65535)
         and _between(0, manifest.generation, 1 << 62)
-        and all(_sound_segment(info, manifest.stride) for info in manifest.segments)
+        and type(manifest.passages) is bool
+        and all(_sound_segment(info, manifest.grid) for info in manifest.segments)
         and all(map(_SEALED_FILE.fullmatch, (*manifest.tombstones, *manifest.phrases)))
     )
 
 
-def _sound_segment(info: SegmentInfo, stride: int) -> bool:
+def _sound_segment(info: SegmentInfo, grid: Grid) -> bool:
     counts = (info.grams, info.ordinals, info.documents, info.units, info.chars)
     ordinal_words = -(-info.grams * ordinal_bits(info.ordinals) // 64)
     return (
@@ -173,14 +177,15 @@ def _sound_segment(info: SegmentInfo, stride: int) -> bool:
         and all(_between(0, count, 1 << 62) for count in (*counts, info.dropped_postings))
         and _between(MIN_BUCKET_BITS, info.bucket_bits, MAX_BUCKET_BITS)
         and _between(info.bucket_bits, info.hash_bits, info.bucket_bits + REMAINDER_BITS)
-        and info.files.keys() == _SEGMENT_FILES
+        and info.files.keys() == _SEGMENT_FILES | (passages.FILES if grid.passages else set())
         # Compiled code reads these without looking where they end.
         and info.files["directory"][0] == 4 * ((1 << info.bucket_bits) + 1)
         and info.files["filter"][0] > 0
         and info.files["filter"][0] % 8 == 0
         and info.files["remainders"][0] == 2 * (info.grams + WINDOW)
         and info.files["ordinals"][0] == 8 * (ordinal_words + 1)
-        and info.files["tags"][0] * 4 == info.ordinals * stride
+        and info.files["tags"][0] * 4 == info.ordinals * grid.stride
+        and (not grid.passages or passages.sound_sizes({n: s for n, (s, _) in info.files.items()}))
     )
 
 

@@ -24,6 +24,7 @@ from guardrail.errors import IndexDamagedError, IndexVersionError
 from guardrail.indexes.chaining import NO_RUNS, Runs, chain, find_runs
 from guardrail.indexes.grams import Hashes, siphash
 from guardrail.indexes.matching import DEAD, Matches, find_matches
+from guardrail.indexes.passages import Passages
 from guardrail.indexes.runs import MARK_EVERY, DocumentRow, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.indexes.segment_writer import (
@@ -68,6 +69,7 @@ class Segment:
         self._tags = self._map("tags", np.uint64)
         self._marks = self._map("marks", np.uint64)
         self._names = self._map("names", np.uint8)
+        self.passages = Passages(info.id, key, self._map) if grid.passages else None
         self._mark_key = WordKey.derive(key, f"marks {info.id}")
         head, self.table = self._read_documents()
         self.groups = [(collection, tuple(labels)) for collection, labels in head["groups"]]

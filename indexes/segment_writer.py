@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from guardrail.indexes.gram_filter import FilterWriter
 from guardrail.indexes.matching import WINDOW
+from guardrail.indexes.passages import Windows, write_passages
 from guardrail.indexes.runs import PARTITIONS, Entries, GramSource, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.jit import kernel
@@ -121,6 +122,9 @@ def write_segment(
     files["marks"] = _write_masked(
         folder / "marks", _paired(m for s in sources for m in s.marks()), key, segment_id, "marks"
     )
+
+    if grid.passages:
+        files |= write_passages(folder, segment_id, _windows(sources), key, _write_arrays)
 
     def sorted_partition(partition: int) -> tuple[Entries, int]:
         parts = [
@@ -318,6 +322,22 @@ def _write_all(path: Path, blobs: Sequence[bytes]) -> tuple[int, str]:
     for blob in blobs:
         file.write(np.frombuffer(blob, np.uint8))
     return file.close()
+
+
+def _write_arrays(path: Path, chunks: Iterator[NDArray[Any]]) -> tuple[int, str]:
+    file = DigestedFile(path)
+    for chunk in chunks:
+        file.write(chunk)
+    return file.close()
+
+
+def _windows(sources: Sequence[GramSource]) -> Iterator[Windows]:
+    """The windows of all sources, with rows numbered through."""
+    rows = 0
+    for source in sources:
+        for part in source.windows():
+            yield Windows(part.rows + np.uint32(rows), part.starts, part.signatures)
+        rows += sum(1 for _ in source.documents())
 
 
 def _write_masked(

@@ -74,6 +74,10 @@ def build(
     max_postings: Annotated[
         int | None, typer.Option("--max-postings", help="Places kept of one gram and group.")
     ] = None,
+    passages: Annotated[
+        bool,
+        typer.Option("--passages", help="Store signatures of passages, to find reworded ones."),
+    ] = False,
     jobs: Jobs = None,
     strict: Strict = False,
     replace: Annotated[
@@ -87,7 +91,8 @@ def build(
     from guardrail.indexes.runs import Grid
 
     key = load(key_file)
-    grid = Grid(gram or building.DEFAULT_GRID.gram, stride or building.DEFAULT_GRID.stride)
+    default = building.DEFAULT_GRID
+    grid = Grid(gram or default.gram, stride or default.stride, passages)
     options = _options(text_field, id_field, collection, label, collection_field, label_field)
     with progress_bar(quiet=as_json) as progress:
         report = building.build(

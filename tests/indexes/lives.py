@@ -22,7 +22,7 @@ from guardrail.indexes.runs import Grid
 from guardrail.text import canonical_units
 from tests.indexes.builders import KEY
 
-GRID = Grid(gram=8, stride=4)
+GRID = Grid(gram=8, stride=4, passages=True)
 # No posting of a tiny alphabet is dropped, so that the naive search is the specification.
 MAX_POSTINGS = 65535
 # Two bits a unit let a match run on past its end by chance: by n units once in 4 ** n times.
