@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from guardrail.detector import Context
 from guardrail.findings import Evidence, Finding
+from guardrail.indexes.excuses import Cutter, Excuse, Excuses
 from guardrail.indexes.grams import Hashes, hash_grams, roll_grams
 from guardrail.indexes.index import Index
 from guardrail.indexes.phrases import PhraseSet, read_phrase_file
@@ -25,9 +26,13 @@ class OverlapDetector:
 
     window = None
 
-    def __init__(self, name: str, indexes: Sequence[WatchedIndex]) -> None:
+    def __init__(
+        self, name: str, indexes: Sequence[WatchedIndex], excuses: Excuses | None = None
+    ) -> None:
+        """`excuses`: what may be said all the same (none: nothing)."""
         self.name = name
         self._indexes = tuple(indexes)
+        self._excuses = excuses
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -49,11 +54,54 @@ class OverlapDetector:
                     runs.append(_Run(start, end, row, origin, copies, segment, index))
         if not runs:
             return ()
-        return [self._finding(text, run) for run in _maximal(runs)]
+        runs = _maximal(runs)
+        cutter = self._cutter(text, context, runs, hashed)
+        if cutter is None:
+            return [self._finding(text, run, run.start, run.end) for run in runs]
+        return [finding for run in runs for finding in self._cut(text, run, cutter)]
 
-    def _finding(self, text: CanonicalText, run: _Run) -> Finding:
-        span = text.span(run.start, run.end)
-        place = run.segment.place(run.row, run.origin, run.end - run.start)
+    def _cutter(
+        self,
+        text: CanonicalText,
+        context: Context,
+        runs: Sequence[_Run],
+        hashed: Mapping[tuple[int, str], tuple[Hashes, Hashes]],
+    ) -> Cutter | None:
+        """What cuts the runs; None where nothing excuses."""
+        if self._excuses is None:
+            return None
+        found = self._excuses.find(text, context)
+        entitlements = context.entitlements
+        if self._excuses.entitlements and entitlements:
+            for run in runs:
+                if entitlements.cover(*run.segment.groups[run.segment.group_of(run.row)]):
+                    found.append(Excuse(run.start, run.end, "entitled"))
+            for index in {id(run.index): run.index for run in runs}.values():
+                shape = (index.grid.gram, index.manifest.key_id)
+                found += self._excuses.entitled_documents(index, *hashed[shape], entitlements)
+        return Cutter(found, self._excuses.least) if found else None
+
+    def _cut(self, text: CanonicalText, run: _Run, cutter: Cutter) -> Iterator[Finding]:
+        """The findings of a run: what is left of it, if that is enough, and what is excused."""
+        left, cut = cutter.cut(run.start, run.end)
+        for excuse in cut:
+            yield self._finding(text, run, excuse.start, excuse.end, excuse=excuse.reason)
+        units = sum(end - start for start, end in left)
+        if units < run.index.grid.bound:
+            return
+        pieces = [self._finding(text, run, start, end) for start, end in left]
+        words = sum(piece.evidence.words or 0 for piece in pieces)
+        excused = run.end - run.start - units
+        for piece in pieces:
+            whole = replace(piece.evidence, matched=units, words=words, excused=excused)
+            yield replace(piece, evidence=whole)
+
+    def _finding(
+        self, text: CanonicalText, run: _Run, start: int, end: int, excuse: str | None = None
+    ) -> Finding:
+        """The finding of the units start..end, a part of a run or all of it."""
+        span = text.span(start, end)
+        place = run.segment.place(run.row, run.origin + start - run.start, end - start)
         return Finding(
             detector=self.name,
             kind="verbatim",
@@ -64,10 +112,11 @@ class OverlapDetector:
                 labels=place.labels,
                 corpus_start=place.start,
                 corpus_end=place.end,
-                matched=run.end - run.start,
+                matched=end - start,
                 words=len(text.raw[span.start : span.end].split()),
                 copies=run.copies,
                 index=run.index.path.name,
+                excuse=excuse,
             ),
         )
 

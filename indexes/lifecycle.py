@@ -248,6 +248,7 @@ def info(index: str | Path, key: Key | None = None) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "canonical_version": CANONICAL_VERSION,
         "key_id": manifest.key_id,
+        "public": manifest.public,
         "generation": manifest.generation,
         "created": manifest.created,
         "changed": manifest.changed,

@@ -39,11 +39,11 @@ from guardrail.indexes.segment_writer import (
     SegmentInfo,
     ordinal_bits,
 )
-from guardrail.keys import Key
+from guardrail.keys import PUBLIC_KEY, Key
 from guardrail.text import CANONICAL_VERSION
 
 FORMAT = "corpus-guardrail index"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FILE_NAME = "manifest.json"
 LOCK_NAME = "lock"
 _AGAIN = "restore it from a backup or build the index again"
@@ -56,7 +56,8 @@ _SEGMENT_FILES = {"directory", "documents", "marks", "names", "ordinals", "remai
 class Manifest:
     """`tombstones` and `phrases` map a file name to its size and SHA-256 digest.
 
-    `generation` grows by one with each change.
+    `generation` grows by one with each change. `public` says that the index holds public text and
+    that its key is the one known to all.
     """
 
     index_id: str
@@ -64,6 +65,7 @@ class Manifest:
     gram: int
     stride: int
     max_postings: int
+    public: bool = False
     generation: int = 0
     created: str = ""
     changed: str = ""
@@ -84,6 +86,7 @@ class Manifest:
             gram=grid.gram,
             stride=grid.stride,
             max_postings=max_postings,
+            public=key == PUBLIC_KEY,
             created=now,
             changed=now,
         )
@@ -147,6 +150,7 @@ def _sound(manifest: Manifest) -> bool:
     texts = (manifest.index_id, manifest.key_id, manifest.created, manifest.changed)
     return (
         all(type(text) is str for text in texts)
+        and manifest.public is (manifest.key_id == PUBLIC_KEY.id)
         and _between(8, manifest.gram, 64)
         and _between(1, manifest.stride, 64)
         and _between(1, manifest.max_postings, 65535)

@@ -116,8 +116,19 @@ class Segment:
             )
         return told, np.frombuffer(rows, _ROW)
 
-    def match(self, rolled: Hashes, hashes: Hashes, least: int) -> Matches:
-        """All maximal runs of at least `least` units that the response shares with a document."""
+    def match(
+        self,
+        rolled: Hashes,
+        hashes: Hashes,
+        least: int,
+        only: NDArray[np.bool_] | None = None,
+    ) -> Matches:
+        """All maximal runs of at least `least` units that the response shares with a document;
+        with `only`, with one of the rows that it marks."""
+        facts = self._facts
+        if only is not None:
+            facts = facts.copy()
+            facts[~only, 1] |= np.uint32(DEAD)
         matches: Matches = find_matches(
             rolled,
             hashes,
@@ -127,7 +138,7 @@ class Segment:
             self._ordinals,
             self._tags,
             self._starts,
-            self._facts,
+            facts,
             least,
         )
         return matches

@@ -6,13 +6,16 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from guardrail.cli.output import console, print_json, printable
 from guardrail.errors import UsageError
 from guardrail.findings import Action, Failure, Verdict
+
+if TYPE_CHECKING:
+    from guardrail.detector import Entitlements
 
 # Exit status of the strongest verdict; 1 is an error, 2 a wrong command line.
 STATUS = {Action.ALLOW: 0, Action.FLAG: 10, Action.REDACT: 11, Action.REFUSE: 12}
@@ -48,6 +51,26 @@ def check(
     policy: Annotated[
         str | None, typer.Option("--policy", help="A policy file. Default: the built-in policy.")
     ] = None,
+    background: Annotated[
+        list[str] | None,
+        typer.Option("--background", help="Folder of a public index (repeatable)."),
+    ] = None,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option("--prompt", help="Text that the user supplied (repeatable)."),
+    ] = None,
+    prompt_file: Annotated[
+        list[str] | None,
+        typer.Option("--prompt-file", help="File with text that the user supplied (repeatable)."),
+    ] = None,
+    entitled: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--entitled",
+            help="What the caller may see: COLLECTION, label:LABEL or document:COLLECTION/ID "
+            "(repeatable).",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a text.")] = False,
 ) -> None:
     """Check texts against indexes and print what may be sent.
@@ -58,19 +81,49 @@ def check(
 
     if sum(given is not None for given in (text, file or None, jsonl or None)) > 1:
         raise UsageError("give a text, --file or --jsonl, and only one of these")
-    guardrail = Guardrail.from_policy(policy, indexes=index or [], key=key_file, check_indexes=True)
+    guardrail = Guardrail.from_policy(
+        policy,
+        indexes=index or [],
+        background=background or [],
+        key=key_file,
+        check_indexes=True,
+    )
+    supplied = [*(prompt or []), *(_decode(_read(name)) for name in prompt_file or [])]
+    entitlements = _entitlements(entitled or [])
     strongest = Action.ALLOW
     for source, item in _texts(text, file or [], jsonl or [], text_field):
         if isinstance(item, Failure):
             verdict = Verdict(Action.REFUSE, guardrail.policy.refusal, (), (item,), {"input": 0.0})
         else:
-            verdict = guardrail.check(item)
+            verdict = guardrail.check(item, prompt=supplied, entitlements=entitlements)
         strongest = max(strongest, verdict.action)
         if as_json:
             print_json({"source": source, **verdict.to_dict()})
         else:
             _print_verdict(source, item, verdict)
     raise typer.Exit(STATUS[strongest])
+
+
+def _entitlements(given: list[str]) -> Entitlements:
+    """Entitlements as the command line writes them; a collection's name may be `collection:NAME`
+    where it begins like one of the other two."""
+    from guardrail.detector import Entitlements
+
+    collections, labels, documents = set(), set(), set()
+    for item in given:
+        kind, colon, name = item.partition(":")
+        if not colon or kind not in ("collection", "label", "document"):
+            collections.add(item)
+        elif kind == "collection":
+            collections.add(name)
+        elif kind == "label":
+            labels.add(name)
+        else:
+            collection, slash, identifier = name.partition("/")
+            if not slash:
+                raise UsageError(f"--entitled {item}: a document is document:COLLECTION/ID")
+            documents.add((collection, identifier))
+    return Entitlements(frozenset(collections), frozenset(labels), frozenset(documents))
 
 
 def _texts(
@@ -143,6 +196,8 @@ def _print_verdict(source: str, item: str | Failure, verdict: Verdict) -> None:
         if evidence.corpus_start is not None:
             where += f", {evidence.corpus_start:,} to {evidence.corpus_end:,}"
         size = f"{evidence.matched} units" if evidence.matched is not None else ""
+        if evidence.excuse is not None:
+            where += f"; excused: {evidence.excuse}"
         out.print(
             Text(
                 f"         {finding.action!s:<6} {finding.kind} {finding.span.start}..."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,11 +51,18 @@ Strict = Annotated[
 ]
 
 
-def load(key_file: str | None) -> Key:
-    """The key from a file, or from the environment."""
-    from guardrail.keys import key_from_environment, load_key
+def load(key_file: str | None, *indexes: str) -> Key:
+    """The key from a file, or from the environment; for public indexes the one known to all."""
+    from guardrail.errors import CorpusIndexError
+    from guardrail.indexes.manifest import peek_manifest
+    from guardrail.keys import PUBLIC_KEY, key_from_environment, load_key
 
-    return key_from_environment() if key_file is None else load_key(key_file)
+    if key_file is not None:
+        return load_key(key_file)
+    with suppress(CorpusIndexError):
+        if indexes and all(peek_manifest(Path(index)).public for index in indexes):
+            return PUBLIC_KEY
+    return key_from_environment()
 
 
 @app.command("build")
@@ -79,14 +87,21 @@ def build(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the index that is there already.")
     ] = False,
+    public: Annotated[
+        bool,
+        typer.Option("--public", help="Of public text, to be used as background; needs no key."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Build an index of the documents under PATHS. Interrupted, it goes on where it stopped when
     the same command is given again."""
     from guardrail.indexes import build as building
     from guardrail.indexes.runs import Grid
+    from guardrail.keys import PUBLIC_KEY
 
-    key = load(key_file)
+    if public and key_file is not None:
+        raise UsageError("a public index has no secret key: leave --key-file or --public out")
+    key = PUBLIC_KEY if public else load(key_file)
     grid = Grid(gram or building.DEFAULT_GRID.gram, stride or building.DEFAULT_GRID.stride)
     options = _options(text_field, id_field, collection, label, collection_field, label_field)
     with progress_bar(quiet=as_json) as progress:
@@ -120,14 +135,16 @@ def add(
     phrases: Phrases = [],  # noqa: B006
     jobs: Jobs = None,
     strict: Strict = False,
+    public: Annotated[bool, typer.Option("--public", help="The index is a public one.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Add the documents under PATHS to an index; one that it holds already (same collection and
     id) is replaced."""
     from guardrail.indexes import build as building
     from guardrail.indexes.manifest import read_manifest
+    from guardrail.keys import PUBLIC_KEY
 
-    key = load(key_file)
+    key = PUBLIC_KEY if public else load(key_file)
     options = _options(text_field, id_field, collection, label, collection_field, label_field)
     with progress_bar(quiet=as_json) as progress:
         report = building.add(
@@ -157,7 +174,7 @@ def forget(
     """Forget documents at once: nothing matches them any more. `compact` erases them from disk."""
     from guardrail.indexes.lifecycle import forget as forget_documents
 
-    report = forget_documents(index, load(key_file), ids or [], collection=collection)
+    report = forget_documents(index, load(key_file, index), ids or [], collection=collection)
     if as_json:
         print_json({"forgotten": report.forgotten, "missing": list(report.missing)})
     else:
@@ -177,7 +194,7 @@ def compact(index: Index, key_file: KeyFile = None, as_json: AsJson = False) -> 
     from guardrail.indexes.lifecycle import compact as compact_index
 
     with progress_bar(quiet=as_json) as progress:
-        report = compact_index(index, load(key_file), progress=progress)
+        report = compact_index(index, load(key_file, index), progress=progress)
     _print_compaction(asdict(report), as_json)
 
 
@@ -194,7 +211,7 @@ def merge(
     from guardrail.indexes.lifecycle import merge as merge_indexes
 
     with progress_bar(quiet=as_json) as progress:
-        report = merge_indexes(indexes, out, load(key_file), progress=progress)
+        report = merge_indexes(indexes, out, load(key_file, *indexes), progress=progress)
     _print_compaction(asdict(report), as_json)
 
 
@@ -203,7 +220,7 @@ def verify(index: Index, key_file: KeyFile = None, as_json: AsJson = False) -> N
     """Compare every file of an index with its digest, and open every sealed part."""
     from guardrail.indexes.lifecycle import verify as verify_index
 
-    problems = verify_index(index, load(key_file))
+    problems = verify_index(index, load(key_file, index))
     if as_json:
         print_json({"index": index, "sound": not problems, "problems": problems})
     elif not problems:
@@ -222,10 +239,12 @@ def info(index: Index, key_file: KeyFile = None, as_json: AsJson = False) -> Non
     import os
 
     from guardrail.indexes.lifecycle import info as tell
+    from guardrail.indexes.manifest import peek_manifest
     from guardrail.keys import ENVIRONMENT_VARIABLE
 
-    keyed = key_file is not None or ENVIRONMENT_VARIABLE in os.environ
-    told = tell(index, load(key_file) if keyed else None)
+    given = key_file is not None or ENVIRONMENT_VARIABLE in os.environ
+    keyed = given or peek_manifest(Path(index)).public
+    told = tell(index, load(key_file, index) if keyed else None)
     if as_json:
         print_json(told)
         return
