@@ -347,7 +347,7 @@ class ExcuseSettings(_Part):
         description="Whether documents that the request is entitled to are excused.",
     )
     min_length: Annotated[int, Field(strict=True, ge=16, le=1000)] = Field(
-        default=32, description="Shortest run that excuses, in canonical units."
+        default=27, description="Shortest run that excuses, in canonical units."
     )
 
 

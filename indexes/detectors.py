@@ -12,6 +12,7 @@ from guardrail.indexes.excuses import Cutter, Excuse, Excuses
 from guardrail.indexes.grams import Hashes, hash_grams, roll_grams
 from guardrail.indexes.index import Index
 from guardrail.indexes.phrases import PhraseSet, read_phrase_file
+from guardrail.indexes.record_findings import record_findings
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.text import CanonicalText
@@ -20,8 +21,9 @@ from guardrail.text import CanonicalText
 class OverlapDetector:
     """Finds runs of canonical text that a response shares with documents of indexes.
 
-    Each finding is of kind `verbatim`; its evidence names document and place. Every run of at
-    least an index's bound (gram + stride - 1 units) is found.
+    A finding is of kind `verbatim`, or `record` for a short value that was marked when the index
+    was built; its evidence names document and place. Every run of at least an index's bound
+    (gram + stride - 1 units) is found, and every record.
     """
 
     window = None
@@ -43,8 +45,8 @@ class OverlapDetector:
         """See `Detector.scan`. Raises IndexDamagedError where an index turned out to be damaged."""
         hashed: dict[tuple[int, str], tuple[Hashes, Hashes]] = {}
         runs: list[_Run] = []
-        for watched in self._indexes:
-            index = watched.current()
+        indexes = [watched.current() for watched in self._indexes]
+        for index in indexes:
             shape = (index.grid.gram, index.manifest.key_id)
             if shape not in hashed:
                 rolled = roll_grams(text.units, index.grid.gram, index.gram_key)
@@ -52,13 +54,17 @@ class OverlapDetector:
             for segment, matches in index.match(*hashed[shape], index.grid.bound):
                 for start, end, row, origin, copies in matches.tolist():
                     runs.append(_Run(start, end, row, origin, copies, segment, index))
+        found = list(record_findings(self.name, text, context, indexes, self._excuses))
         if not runs:
-            return ()
+            return found
         runs = _maximal(runs)
         cutter = self._cutter(text, context, runs, hashed)
-        if cutter is None:
-            return [self._finding(text, run, run.start, run.end) for run in runs]
-        return [finding for run in runs for finding in self._cut(text, run, cutter)]
+        for run in runs:
+            if cutter is None:
+                found.append(self._finding(text, run, run.start, run.end))
+            else:
+                found += self._cut(text, run, cutter)
+        return found
 
     def _cutter(
         self,

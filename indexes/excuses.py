@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from guardrail.detector import Context, Entitlements
 from guardrail.indexes.grams import GramKey, Hashes, hash_grams, roll_grams
 from guardrail.indexes.index import Index
-from guardrail.indexes.runs import document_key
+from guardrail.indexes.runs import DocumentRow, document_key
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.keys import new_key
 from guardrail.text import CanonicalText, Units, canonical_units
@@ -32,7 +32,7 @@ from guardrail.text import CanonicalText, Units, canonical_units
 Reason = Literal["background", "prompt", "entitled"]
 
 # The shortest run that excuses. See docs/what-may-be-said.md for the measurement.
-DEFAULT_LEAST = 32
+DEFAULT_LEAST = 27
 # A run this long excuses in any company; a shorter one must be a quarter of what it is cut out of.
 AMPLE = 128
 SHARE = 4
@@ -64,6 +64,17 @@ class Excuses:
         self.background = tuple(background)
         self.builtin, self.prompt, self.entitlements = builtin, prompt, entitlements
         self.least = least
+
+    def entitled(self, entitlements: Entitlements, document: DocumentRow) -> bool:
+        """Whether the one who asks may see a document, and that counts."""
+        return self.entitlements and (
+            entitlements.cover(document.collection, document.labels)
+            or (document.collection, document.id) in entitlements.documents
+        )
+
+    def cutter(self, text: CanonicalText, context: Context) -> Cutter:
+        """What cuts runs by public text and what the user supplied."""
+        return Cutter(self.find(text, context), self.least)
 
     def find(self, text: CanonicalText, context: Context) -> list[Excuse]:
         """Excuses by public text and by what the user supplied; in no order."""

@@ -13,6 +13,7 @@ from guardrail.indexes.grams import GramKey, Hashes
 from guardrail.indexes.manifest import FILE_NAME, Manifest, read_manifest, segment_folder
 from guardrail.indexes.matching import Matches
 from guardrail.indexes.phrases import read_phrases
+from guardrail.indexes.record_table import RecordTable
 from guardrail.indexes.runs import Grid
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.tombstones import read_tombstones
@@ -47,10 +48,12 @@ class Index:
         manifest: Manifest,
         segments: Sequence[Segment],
         phrases: Sequence[str],
+        records: RecordTable,
         key: Key,
     ) -> None:
         self.path, self.manifest, self.segments = path, manifest, tuple(segments)
         self.phrases = tuple(phrases)
+        self.records = records
         self.key = key
         self.grid: Grid = manifest.grid
         self.gram_key = GramKey.derive(key)
@@ -82,6 +85,7 @@ class Index:
                     for info in manifest.segments
                 ]
                 phrases = read_phrases(path, manifest, key)
+                records = RecordTable(path, manifest, key)
             except FileNotFoundError as error:
                 # A change that was published in between may have removed what the manifest named.
                 if _stamp(path) != stamp_before:
@@ -93,14 +97,14 @@ class Index:
                 raise CorpusIndexError(
                     f"cannot read {error.filename or path}: {error.strerror}"
                 ) from None
-            index = cls(path, manifest, segments, phrases, key)
+            index = cls(path, manifest, segments, phrases, records, key)
             index.stamp = stamp_before
             index._check(check)
             return index
         raise CorpusIndexError(f"the index {path} changed five times while it was being opened")
 
     def _check(self, check: bool | None) -> None:
-        size = sum(size for info in self.manifest.segments for size, _ in info.files.values())
+        size = sum(size for _, size, _ in self._files())
         if check is None and size > CHECK_AT_ONCE_BYTES:
             self._checker = threading.Thread(target=self._check_aside, daemon=True)
             self._checker.start()
@@ -126,7 +130,7 @@ class Index:
             folder = segment_folder(self.path, info.id)
             for name, (size, digest) in info.files.items():
                 yield folder / name, size, digest
-        for name, (size, digest) in (*manifest.tombstones.items(), *manifest.phrases.items()):
+        for name, (size, digest) in manifest.loose_files.items():
             yield self.path / name, size, digest
 
     def match(self, rolled: Hashes, hashes: Hashes, least: int) -> list[tuple[Segment, Matches]]:

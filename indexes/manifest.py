@@ -54,7 +54,7 @@ _SEGMENT_FILES = {"directory", "documents", "marks", "names", "ordinals", "remai
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`tombstones` and `phrases` map a file name to its size and SHA-256 digest.
+    """`tombstones`, `phrases` and `records` map a file name to its size and SHA-256 digest.
 
     `generation` grows by one with each change. `public` says that the index holds public text and
     that its key is the one known to all.
@@ -72,6 +72,12 @@ class Manifest:
     segments: tuple[SegmentInfo, ...] = ()
     tombstones: dict[str, tuple[int, str]] = field(default_factory=dict)
     phrases: dict[str, tuple[int, str]] = field(default_factory=dict)
+    records: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    @property
+    def loose_files(self) -> dict[str, tuple[int, str]]:
+        """The files that belong to no segment."""
+        return {**self.tombstones, **self.phrases, **self.records}
 
     @property
     def grid(self) -> Grid:
@@ -134,10 +140,9 @@ def _parse(index: Path, fields: dict[str, Any]) -> Manifest:
             SegmentInfo(**{**segment, "files": _files(segment["files"])})
             for segment in fields.pop("segments")
         ]
-        tombstones, phrases = _files(fields.pop("tombstones")), _files(fields.pop("phrases"))
-        manifest = Manifest(
-            **fields, segments=tuple(segments), tombstones=tombstones, phrases=phrases
-        )
+        for kind in ("tombstones", "phrases", "records"):
+            fields[kind] = _files(fields[kind])
+        manifest = Manifest(**fields, segments=tuple(segments))
         if not _sound(manifest):
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
@@ -156,7 +161,7 @@ def _sound(manifest: Manifest) -> bool:
         and _between(1, manifest.max_postings, 65535)
         and _between(0, manifest.generation, 1 << 62)
         and all(_sound_segment(info, manifest.stride) for info in manifest.segments)
-        and all(map(_SEALED_FILE.fullmatch, (*manifest.tombstones, *manifest.phrases)))
+        and all(map(_SEALED_FILE.fullmatch, manifest.loose_files))
     )
 
 
@@ -254,7 +259,7 @@ def remove_orphans(index: Path, manifest: Manifest) -> None:
             if folder.name not in alive:
                 shutil.rmtree(folder, ignore_errors=True)
     for path in index.glob("*.sealed"):
-        if path.name not in manifest.tombstones and path.name not in manifest.phrases:
+        if path.name not in manifest.loose_files:
             path.unlink(missing_ok=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from guardrail.errors import UsageError
 if TYPE_CHECKING:
     from guardrail.indexes.build import BuildReport
     from guardrail.indexes.readers import ReadOptions
+    from guardrail.indexes.records import RecordFinder
     from guardrail.keys import Key
 
 app = typer.Typer(help="Build and maintain indexes of private corpora.", no_args_is_help=True)
@@ -44,6 +46,25 @@ LabelField = Annotated[
 Phrases = Annotated[
     list[str],
     typer.Option("--phrases", help="File of protected phrases, one a line (repeatable)."),
+]
+RecordPatterns = Annotated[
+    list[str],
+    typer.Option(
+        "--record-pattern",
+        help="NAME=REGEX: protect what matches, however short (repeatable).",
+    ),
+]
+RecordFields = Annotated[
+    list[str],
+    typer.Option("--record-field", help="Field whose values are protected (repeatable)."),
+]
+RecordLabels = Annotated[
+    list[str],
+    typer.Option("--record-label", help="Label of documents whose lines are (repeatable)."),
+]
+RecordBits = Annotated[
+    float | None,
+    typer.Option("--record-bits", help="Least information of a record. Default: 18, six digits."),
 ]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Processes. Default: all cores.")]
 Strict = Annotated[
@@ -77,6 +98,10 @@ def build(
     collection_field: CollectionField = None,
     label_field: LabelField = None,
     phrases: Phrases = [],  # noqa: B006
+    record_pattern: RecordPatterns = [],  # noqa: B006
+    record_field: RecordFields = [],  # noqa: B006
+    record_label: RecordLabels = [],  # noqa: B006
+    record_bits: RecordBits = None,
     gram: Annotated[int | None, typer.Option("--gram", help="Units of a gram.")] = None,
     stride: Annotated[int | None, typer.Option("--stride", help="Units between grams.")] = None,
     max_postings: Annotated[
@@ -113,6 +138,7 @@ def build(
             grid=grid,
             max_postings=max_postings or building.DEFAULT_MAX_POSTINGS,
             phrases=_phrases(phrases),
+            records=_records(record_pattern, record_field, record_label, record_bits),
             jobs=jobs,
             strict=strict,
             replace_existing=replace,
@@ -133,6 +159,10 @@ def add(
     collection_field: CollectionField = None,
     label_field: LabelField = None,
     phrases: Phrases = [],  # noqa: B006
+    record_pattern: RecordPatterns = [],  # noqa: B006
+    record_field: RecordFields = [],  # noqa: B006
+    record_label: RecordLabels = [],  # noqa: B006
+    record_bits: RecordBits = None,
     jobs: Jobs = None,
     strict: Strict = False,
     public: Annotated[bool, typer.Option("--public", help="The index is a public one.")] = False,
@@ -153,6 +183,7 @@ def add(
             key,
             options=options,
             phrases=_phrases(phrases),
+            records=_records(record_pattern, record_field, record_label, record_bits),
             jobs=jobs,
             strict=strict,
             progress=progress,
@@ -286,6 +317,30 @@ def _phrases(files: list[str]) -> list[str]:
     return phrases
 
 
+def _records(
+    patterns: list[str], fields: list[str], labels: list[str], bits: float | None
+) -> list[RecordFinder]:
+    from guardrail.indexes.records import DEFAULT_BITS, RecordRule, RecordRules
+
+    if not patterns and not fields and not labels:
+        return []
+    least = DEFAULT_BITS if bits is None else bits
+    rules = []
+    for given in patterns:
+        name, equals, pattern = given.partition("=")
+        if not equals or not pattern:
+            raise UsageError(f"--record-pattern {given}: write NAME=REGEX")
+        rules.append(RecordRule(name, pattern=pattern, min_bits=least))
+    rules += [RecordRule(_rule_name(name), field=name, min_bits=least) for name in fields]
+    rules += [RecordRule(_rule_name(name), label=name, min_bits=least) for name in labels]
+    return [RecordRules(tuple(rules))]
+
+
+def _rule_name(name: str) -> str:
+    """A field or label as the name of a rule."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:64]
+
+
 def _print_report(report: BuildReport, out: str, done: str, bound: int, as_json: bool) -> None:
     if as_json:
         print_json({"index": out, "bound": bound, **report.to_dict()})
@@ -300,6 +355,8 @@ def _print_report(report: BuildReport, out: str, done: str, bound: int, as_json:
         out_console.print(
             f"went on from an interrupted build: {report.resumed_units} parts were there"
         )
+    if report.records:
+        out_console.print(f"{report.records:,} records are protected whatever their length")
     if report.replaced:
         out_console.print(f"{report.replaced:,} documents were there already and are replaced")
     if report.short:
