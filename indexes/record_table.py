@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError
 from guardrail.indexes.documents import Document
-from guardrail.indexes.grams import GramKey, hash_grams, roll_grams, siphash
+from guardrail.indexes.grams import GramKey, hash_grams, siphash
 from guardrail.indexes.manifest import Manifest
 from guardrail.indexes.records import LEAST_UNITS, MOST_UNITS, Record, RecordRule
 from guardrail.indexes.runs import document_key
@@ -94,37 +94,41 @@ class RecordRows:
 
 
 class RecordCollector:
-    """Takes records in, one by one, and makes rows of them."""
+    """Takes records in, one by one, and makes rows of them all at once."""
 
     def __init__(self, key: Key) -> None:
         self._key = key
         self._grams = GramKey.derive(key, "records")
         self._names: dict[str, int] = {}
-        self._rows: list[tuple[int, int, int, int]] = []
-        self._units: list[int] = []
+        self._values: list[str] = []
+        self._rows: list[tuple[int, int]] = []
+        self._document: tuple[str, str] | None = None
+        self._document_key = 0
 
     def add(self, record: Record, document: Document) -> None:
         """Take one record of a document in; one of too few or too many units is passed over."""
-        units = canonical_units(record.value)[0]
-        count = len(units)
-        if not LEAST_UNITS <= count <= MOST_UNITS:
-            return
         rule = self._names.setdefault(record.rule, len(self._names))
         offset = NOWHERE if record.offset is None else document.offset + record.offset
         place = min(offset, NOWHERE) | rule << 32 | min(len(record.value), 0xFFFF) << 48
-        begin = FREE_UNITS if count >= FREE_UNITS else LEAST_UNITS
-        first = int(roll_grams(units[:begin], begin, self._grams)[0])
-        whole = int(roll_grams(units, count, self._grams)[0])
-        key = document_key(self._key, document.collection, document.id)
-        self._rows.append((first, whole, key, place))
-        self._units.append(count)
+        if self._document != (document.collection, document.id):
+            self._document = document.collection, document.id
+            self._document_key = document_key(self._key, *self._document)
+        self._values.append(record.value)
+        self._rows.append((self._document_key, place))
 
     def rows(self) -> RecordRows:
         """What was taken in."""
-        words = np.array(self._rows, np.uint64).reshape(-1, _COLUMNS).T.copy()
-        hashed = hash_grams(words[_VALUE], self._grams) >> np.uint64(8)
-        words[_VALUE] = hashed | np.array(self._units, np.uint64) << _BYTE_TOP
-        return RecordRows(tuple(self._names), words)
+        lengths = np.array([len(value) + 1 for value in self._values], np.int64)
+        units, offsets = canonical_units("\n".join(self._values))
+        starts = np.searchsorted(offsets, np.cumsum(lengths) - lengths)
+        counts = np.diff(starts, append=len(units))
+        usable = (counts >= LEAST_UNITS) & (counts <= MOST_UNITS)
+        rows = np.array(self._rows, np.uint64).reshape(-1, 2)[usable]
+        starts, counts = starts[usable], counts[usable]
+        first, whole = roll_records(units, starts, counts, self._grams.base)
+        value = hash_grams(whole, self._grams) >> np.uint64(8)
+        value |= counts.astype(np.uint64) << _BYTE_TOP
+        return RecordRows(tuple(self._names), np.stack((first, value, rows[:, 0], rows[:, 1])))
 
 
 def write_records(
@@ -245,6 +249,24 @@ def _sealer(manifest: Manifest, key: Key) -> Sealer:
 def _mask(name: str, key: Key) -> WordKey:
     # The name tells index and generation: no mask is used for two contents.
     return WordKey.derive(key, name)
+
+
+@kernel()
+def roll_records(
+    units: Units, starts: NDArray[np.int64], counts: NDArray[np.int64], base: np.uint64
+) -> tuple[Words, Words]:
+    """The polynomials of how each record begins, and of all of it."""
+    first = np.empty(len(starts), np.uint64)
+    whole = np.empty(len(starts), np.uint64)
+    for row in range(len(starts)):
+        begin = FREE_UNITS if counts[row] >= FREE_UNITS else LEAST_UNITS
+        value = np.uint64(0)
+        for index in range(counts[row]):
+            value = value * base + np.uint64(units[starts[row] + index]) + np.uint64(1)
+            if index == begin - 1:
+                first[row] = value
+        whole[row] = value
+    return first, whole
 
 
 @kernel()
