@@ -15,7 +15,7 @@ from guardrail.indexes.phrases import PhraseSet, read_phrase_file
 from guardrail.indexes.record_findings import record_findings
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.watched import WatchedIndex
-from guardrail.text import CanonicalText
+from guardrail.text import STRAY, CanonicalText
 
 
 class OverlapDetector:
@@ -92,6 +92,10 @@ class OverlapDetector:
         left, cut = cutter.cut(run.start, run.end)
         for excuse in cut:
             yield self._finding(text, run, excuse.start, excuse.end, excuse=excuse.reason)
+        if cut:
+            # A run goes on past its ends by chance: what an excuse leaves of that is no match.
+            ends = (run.start, run.end)
+            left = [p for p in left if p[1] - p[0] > STRAY or not {*p} & {*ends}]
         units = sum(end - start for start, end in left)
         if units < run.index.grid.bound:
             return
