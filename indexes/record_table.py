@@ -293,21 +293,13 @@ def find_records(
         sums[index + 1] = sums[index] * base + np.uint64(units[index]) + np.uint64(1)
         edges[index] = index == 0 or is_edge(offsets, points, index)
     edges[total] = True
-    bits = 6
-    while 1 << (bits - 6) < len(filter_):
-        bits += 1
-    shift = np.uint64(64 - bits)
     found = np.empty((8, 4), np.int64)
     count = 0
-    for start in range(total - LEAST_UNITS + 1):
-        for kind in range(2):
-            begin = FREE_UNITS if kind == 0 else LEAST_UNITS
-            if start + begin > total or (kind == 1 and not edges[start]):
-                continue
+    for kind in range(2):
+        begin = FREE_UNITS if kind == 0 else LEAST_UNITS
+        starts = candidates(sums, edges, kind == 0, begin, powers[begin], filter_)
+        for start in starts:
             first = sums[start + begin] - sums[start] * powers[begin]
-            place = (first * _SPREAD) >> shift
-            if (filter_[place >> np.uint64(6)] >> (place & np.uint64(63))) & np.uint64(1) == 0:
-                continue
             row = bound(words, rows, secrets, first, np.uint64(0))
             while row < rows and unmasked(words, row, secrets) == first:
                 length = np.int64(unmasked(words, rows + row, secrets) >> _BYTE_TOP)
@@ -332,6 +324,32 @@ def find_records(
                 # Damaged words need not be sorted, and the search has to end all the same.
                 row = max(row + 1, following)
     return found[:count]
+
+
+@kernel()
+def candidates(
+    sums: Words,
+    edges: NDArray[np.bool_],
+    anywhere: bool,
+    begin: int,
+    power: np.uint64,
+    filter_: Words,
+) -> NDArray[np.int64]:
+    """Where a record may begin, by the filter of beginnings of `begin` units: at word edges, or
+    anywhere. A place is written in any case, and the next one moves on or does not: no branch."""
+    bits = 6
+    while 1 << (bits - 6) < len(filter_):
+        bits += 1
+    shift = np.uint64(64 - bits)
+    total = max(0, len(sums) - begin)
+    starts = np.empty(total + 1, np.int64)
+    count = 0
+    for start in range(total):
+        place = ((sums[start + begin] - sums[start] * power) * _SPREAD) >> shift
+        bit = (filter_[place >> np.uint64(6)] >> (place & np.uint64(63))) & np.uint64(1)
+        starts[count] = start
+        count += np.int64(bit) & np.int64(anywhere | edges[start])
+    return starts[:count]
 
 
 @kernel(inline=True)
