@@ -458,7 +458,7 @@ class Policy(_Part):
         description="The first that matches a finding decides; none: the finding is flagged."
     )
     excuses: ExcuseSettings = Field(
-        default_factory=ExcuseSettings, description="Which shared text may be said."
+        default_factory=ExcuseSettings, description="What may be said although a corpus holds it."
     )
     failure: FailureAction = Field(
         default=Action.REFUSE, description="What happens when a detector could not judge the text."
