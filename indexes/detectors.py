@@ -54,11 +54,9 @@ class OverlapDetector:
             for segment, matches in index.match(*hashed[shape], index.grid.bound):
                 for start, end, row, origin, copies in matches.tolist():
                     runs.append(_Run(start, end, row, origin, copies, segment, index))
-        found = list(record_findings(self.name, text, context, indexes, self._excuses))
-        if not runs:
-            return found
         runs = _maximal(runs)
-        cutter = self._cutter(text, context, runs, hashed)
+        cutter = self._cutter(text, context, runs, hashed) if runs else None
+        found = list(record_findings(self.name, text, context, indexes, self._excuses, cutter))
         for run in runs:
             if cutter is None:
                 found.append(self._finding(text, run, run.start, run.end))
@@ -145,7 +143,7 @@ class _Run:
 def _maximal(runs: list[_Run]) -> list[_Run]:
     """Runs in order, without those inside another of the same collection and labels: a policy may
     treat groups apart, so each group keeps its own."""
-    if len(runs) == 1:
+    if len(runs) < 2:
         return runs
     runs.sort(key=lambda run: (run.start, -run.end))
     last: dict[tuple[str, tuple[str, ...]], _Run] = {}

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from guardrail.detector import Context, Entitlements
 from guardrail.indexes.grams import GramKey, Hashes, hash_grams, roll_grams
 from guardrail.indexes.index import Index
-from guardrail.indexes.runs import DocumentRow, document_key
+from guardrail.indexes.runs import document_key
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.keys import new_key
 from guardrail.text import CanonicalText, Units, canonical_units
@@ -64,13 +64,6 @@ class Excuses:
         self.background = tuple(background)
         self.builtin, self.prompt, self.entitlements = builtin, prompt, entitlements
         self.least = least
-
-    def entitled(self, entitlements: Entitlements, document: DocumentRow) -> bool:
-        """Whether the one who asks may see a document, and that counts."""
-        return self.entitlements and (
-            entitlements.cover(document.collection, document.labels)
-            or (document.collection, document.id) in entitlements.documents
-        )
 
     def cutter(self, text: CanonicalText, context: Context) -> Cutter:
         """What cuts runs by public text and what the user supplied."""

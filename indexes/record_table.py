@@ -343,7 +343,7 @@ def candidates(
     shift = np.uint64(64 - bits)
     total = max(0, len(sums) - begin)
     starts = np.empty(total + 1, np.int64)
-    count = 0
+    count = np.int64(0)
     for start in range(total):
         place = ((sums[start + begin] - sums[start] * power) * _SPREAD) >> shift
         bit = (filter_[place >> np.uint64(6)] >> (place & np.uint64(63))) & np.uint64(1)

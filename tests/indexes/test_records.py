@@ -498,6 +498,28 @@ def test_a_record_may_be_said_to_who_may_see_a_document_that_holds_it(tmp_path: 
         assert guardrail.check(number, entitlements=[other]).action is Action.REDACT
 
 
+def test_a_record_inside_of_an_entitled_passage_may_be_said(tmp_path: Path) -> None:
+    """It is marked in one document and stands unmarked in another, which the caller may read."""
+    letter = "Please quote the reference 4471902618 in all letters about the harbour works."
+    index = make(tmp_path, [*CORPUS, {"id": "l", "text": letter, "collection": "letters"}])
+    assert rail(index).check(letter, entitlements=["letters"]).action is Action.ALLOW
+    assert rail(index).check("4471902618", entitlements=["letters"]).action is Action.REDACT
+
+
+def test_a_record_of_many_documents_is_one_finding_a_group(tmp_path: Path) -> None:
+    many = [
+        {"id": str(n), "text": "account 4471902618", "collection": "ab"[n % 2]} for n in range(600)
+    ]
+    index = make(tmp_path, many)
+    (one, other) = rail(index).check("4471902618 ").findings
+    assert {one.evidence.collection, other.evidence.collection} == {"a", "b"}
+    assert one.evidence.copies == other.evidence.copies == 300
+    mine = Entitlements(documents=frozenset([("b", "599")]))
+    assert rail(index).check("4471902618", entitlements=mine).action is Action.ALLOW
+    forget(index, KEY, ["599"])
+    assert rail(index).check("4471902618", entitlements=mine).action is Action.REDACT
+
+
 def test_a_record_in_the_prompt_is_excused_only_by_policy_and_only_if_it_is_that(
     tmp_path: Path,
 ) -> None:
