@@ -78,7 +78,7 @@ class Guardrail:
         self,
         response: str,
         *,
-        prompt: str | Sequence[str] = (),
+        prompt: str | Sequence[str] | None = None,
         identity: str | None = None,
         entitlements: Entitlements | Iterable[str] = (),
         model: str | None = None,
@@ -91,7 +91,7 @@ class Guardrail:
         is in seconds.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        supplied = (prompt,) if isinstance(prompt, str) else tuple(prompt)
+        supplied = (prompt,) if isinstance(prompt, str) else tuple(prompt or ())
         if not isinstance(entitlements, Entitlements):
             names = (entitlements,) if isinstance(entitlements, str) else entitlements
             entitlements = Entitlements(frozenset(names))

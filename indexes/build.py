@@ -205,7 +205,7 @@ def search_once(index: Path, key: Key) -> None:
     units, _ = canonical_units("é" + "x" * 2 * opened.grid.gram)
     rolled = roll_grams(units, opened.grid.gram, opened.gram_key)
     opened.match(rolled, hash_grams(rolled, opened.gram_key), opened.grid.bound)
-    for text in ("a record", "ein é"):
+    for text in ("a record", "ein Datensatz, né?"):
         opened.records.find(canonicalise(text))
 
 

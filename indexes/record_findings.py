@@ -26,7 +26,8 @@ def record_findings(
     cutter: Cutter | None,
 ) -> Iterator[Finding]:
     """Findings of kind `record` of a detector called `name`: one for each record that a response
-    holds and each group (collection and labels) of documents that hold the record.
+    holds and each group (collection and labels) of documents that hold the record, but for records
+    inside of a longer one of their group.
 
     A record is excused as a whole or not at all: where the caller may see a document that holds it,
     where all of it lies in a run that is excused (`cutter`, made here where it is None), and, if
@@ -43,14 +44,17 @@ def record_findings(
             entitlements = Entitlements()
         said = _said(index, context) if excuses is not None and excuses.prompt else frozenset()
         holders = _holders(index, {first: last for _, _, first, last in hits}, entitlements)
-        for start, end, first, _ in hits:
+        reached: dict[tuple[str, tuple[str, ...]], int] = {}
+        for start, end, first, _ in sorted(hits, key=lambda hit: (hit[0], -hit[1])):
             groups, entitled = holders[first]
             excuse = "entitled" if entitled else "prompt" if first in said else None
             if excuse is None and cutter is not None:
                 left, cut = cutter.cut(start, end)
                 excuse = None if left else cut[0].reason
-            for group in groups.values():
-                yield _finding(name, text, start, end, group, index, excuse)
+            for group, holder in groups.items():
+                if end > reached.get(group, 0):
+                    reached[group] = end
+                    yield _finding(name, text, start, end, holder, index, excuse)
 
 
 @dataclass(slots=True)

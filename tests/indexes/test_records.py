@@ -520,6 +520,21 @@ def test_a_record_of_many_documents_is_one_finding_a_group(tmp_path: Path) -> No
     assert rail(index).check("4471902618", entitlements=mine).action is Action.REDACT
 
 
+def test_a_record_inside_of_a_longer_one_is_told_once_a_group(tmp_path: Path) -> None:
+    """Without this, nested records make findings without end of a text that repeats itself."""
+    nested = [{"id": "n", "text": "\n".join("1" * n for n in range(6, 30)), "labels": ["keys"]}]
+    nested.append({"id": "o", "text": "1" * 9, "labels": ["keys"], "collection": "other"})
+    rules = RecordRules((RecordRule("key", label="keys", min_bits=0),))
+    source = write(tmp_path / "n.jsonl", nested)
+    build([source], tmp_path / "index", KEY, options=OPTIONS, records=[rules], jobs=1)
+    findings = rail(tmp_path / "index").check("1 " * 29).findings
+    findings = tuple(finding for finding in findings if finding.kind == "record")
+    by_collection = {f.evidence.collection: f.evidence.matched for f in findings}
+    assert by_collection == {"default": 29, "other": 9}
+    assert sum(f.evidence.collection == "default" for f in findings) == 1
+    assert rail(tmp_path / "index").check("1 " * 2000).action is Action.REDACT
+
+
 def test_a_record_in_the_prompt_is_excused_only_by_policy_and_only_if_it_is_that(
     tmp_path: Path,
 ) -> None:
