@@ -57,7 +57,7 @@ RESPONSES = [document.text for document in DOCUMENTS[::5]]
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index with all kinds of files: two segments, tombstones, phrases, records."""
     path = tmp_path_factory.mktemp("sound") / "index"
-    records = RecordRules((RecordRule("word", pattern="[a-z]{6,9}", min_bits=0),))
+    records = RecordRules((RecordRule("word", pattern=r"\A[a-z]{6,9}", min_bits=0),))
     build_index(path, DOCUMENTS[:20], records=[records])
     add_to_index(path, DOCUMENTS[10:], phrases=["Project Nightjar", "Operation Wren"])
     lifecycle.forget(path, KEY, ["d0"])
