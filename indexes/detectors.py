@@ -92,8 +92,11 @@ class OverlapDetector:
             yield self._finding(text, run, excuse.start, excuse.end, excuse=excuse.reason)
         if cut:
             # A run goes on past its ends by chance: what an excuse leaves of that is no match.
-            ends = (run.start, run.end)
-            left = [p for p in left if p[1] - p[0] > STRAY or not {*p} & {*ends}]
+            left = [
+                (start, end)
+                for start, end in left
+                if end - start > STRAY or (start > run.start and end < run.end)
+            ]
         units = sum(end - start for start, end in left)
         if units < run.index.grid.bound:
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,12 @@ from guardrail.indexes.phrases import read_phrases
 from guardrail.indexes.record_table import RecordTable
 from guardrail.indexes.runs import Grid
 from guardrail.indexes.segment import Segment
-from guardrail.indexes.tombstones import read_tombstones
+from guardrail.indexes.tombstones import check_file, read_tombstones
 from guardrail.keys import Key
 
 # Up to this size an index is checked against its digests before it is used: SHA-256 takes about
 # 0.6 ms a megabyte. A larger one is checked by a thread while it is used already.
 CHECK_AT_ONCE_BYTES = 32 << 20
-_CHUNK = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +153,3 @@ def _stamp(path: Path) -> Stamp | None:
         return Stamp.of(path)
     except OSError:
         return None
-
-
-def check_file(path: Path, size: int, digest: str) -> Iterator[str]:
-    """One sentence for a file that is not what the manifest says, nothing for one that is."""
-    actual = hashlib.sha256()
-    count = 0
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                actual.update(chunk)
-                count += len(chunk)
-    except OSError as error:
-        yield f"{path} cannot be read: {error.strerror}; restore it or build the index again"
-        return
-    if count != size:
-        yield (f"{path} has {count} bytes, the manifest says {size}; restore it or build again")
-    elif actual.hexdigest() != digest:
-        yield f"{path} was altered after it was written; restore it or build the index again"

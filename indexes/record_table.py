@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import secrets
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -25,7 +26,7 @@ from guardrail.indexes.manifest import Manifest
 from guardrail.indexes.records import LEAST_UNITS, MOST_UNITS, Record, RecordRule
 from guardrail.indexes.runs import document_key
 from guardrail.indexes.sealed import Sealer, WordKey, Words
-from guardrail.indexes.tombstones import write_durably
+from guardrail.indexes.tombstones import check_file, write_durably
 from guardrail.jit import kernel
 from guardrail.keys import Key
 from guardrail.text import CanonicalText, Offsets, Units, canonical_units
@@ -150,8 +151,17 @@ def write_records(
     single = np.uint64(1) << (places & np.uint64(63))
     np.bitwise_or.at(filter_, places >> np.uint64(6), single)
     words = np.concatenate((rows.words.ravel(), filter_))
-    _mask(name, key).mask(words, 0)
-    told = {"names": rows.names, "rows": len(rows), "bits": bits, "rules": list(map(asdict, rules))}
+    # Of no other content, nor of an attempt that was interrupted: one mask over two contents would
+    # give their difference away.
+    nonce = secrets.token_hex(16)
+    _mask(nonce, key).mask(words, 0)
+    told = {
+        "nonce": nonce,
+        "names": rows.names,
+        "rows": len(rows),
+        "bits": bits,
+        "rules": list(map(asdict, rules)),
+    }
     sealed = _sealer(manifest, key).seal(json.dumps(told).encode(), name)
     head = struct.pack("<Q", len(sealed)) + sealed + b"\0" * (-len(sealed) % 8)
     return {name: write_durably(index / name, head + words.tobytes())}
@@ -168,12 +178,13 @@ class RecordTable:
         grams = GramKey.derive(key, "records")
         powers = [pow(int(grams.base), n, 1 << 64) for n in range(MOST_UNITS + 1)]
         self._powers = np.array(powers, np.uint64)
-        for name, (size, _) in manifest.records.items():
+        for name, (size, digest) in manifest.records.items():
+            self._file = index / name, size, digest
             self._words, head = _map(index / name, size, _sealer(manifest, key))
             self._count = int(head["rows"])
             self.names = tuple(head["names"])
             self.rules = tuple(RecordRule(**rule) for rule in head["rules"])
-            self._mask = mask = _mask(name, key)
+            self._mask = mask = _mask(head["nonce"], key)
             self._filter = self._words[_COLUMNS * self._count :].copy()
             mask.mask(self._filter, _COLUMNS * self._count)
             self._secrets = np.array([grams.k0, grams.k1, mask.k0, mask.k1], np.uint64)
@@ -182,9 +193,12 @@ class RecordTable:
         return self._count
 
     def rows(self) -> RecordRows:
-        """All rows, for writing them anew."""
+        """All rows, for writing them anew: damage would get a fresh digest and pass for sound, so
+        it raises IndexDamagedError here."""
         if not self._count:
             return RecordRows.none()
+        for problem in check_file(*self._file):
+            raise IndexDamagedError(problem)
         words = self._words[: _COLUMNS * self._count].copy()
         self._mask.mask(words, 0)
         return RecordRows(self.names, words.reshape(_COLUMNS, -1))
@@ -246,9 +260,8 @@ def _sealer(manifest: Manifest, key: Key) -> Sealer:
     return Sealer.derive(key, f"index {manifest.index_id}")
 
 
-def _mask(name: str, key: Key) -> WordKey:
-    # The name tells index and generation: no mask is used for two contents.
-    return WordKey.derive(key, name)
+def _mask(nonce: str, key: Key) -> WordKey:
+    return WordKey.derive(key, f"records {nonce}")
 
 
 @kernel()

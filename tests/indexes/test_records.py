@@ -447,6 +447,35 @@ def test_a_damaged_missing_or_foreign_table_is_refused(tmp_path: Path) -> None:
         Index.open(index, Key(bytes(32)))
 
 
+def test_damage_is_not_written_anew_with_a_fresh_digest(tmp_path: Path) -> None:
+    index = make(tmp_path)
+    (path,) = index.glob("records-*.sealed")
+    sound = path.read_bytes()
+    path.write_bytes(sound[:-600] + bytes([sound[-600] ^ 1]) + sound[-599:])
+    more = write(tmp_path / "m.jsonl", [{"id": "m", "text": "new"}])
+    for change in (
+        lambda: forget(index, KEY, ["a"]),
+        lambda: add([more], index, KEY, options=OPTIONS, jobs=1),
+        lambda: merge([index], tmp_path / "merged", KEY),
+    ):
+        with pytest.raises(IndexDamagedError, match="altered"):
+            change()
+    path.write_bytes(sound)
+    assert holders(index) == ALL
+
+
+def test_no_mask_is_used_for_two_contents(tmp_path: Path) -> None:
+    """A change that is interrupted and done again writes a file of the same name."""
+    manifest = Manifest.new(KEY, Grid(16, 12), 64)
+    collector = RecordCollector(KEY)
+    collector.add(Record("r", "4471902618"), Document("d", ""))
+    contents = []
+    for _ in range(2):
+        (name,) = write_records(tmp_path, manifest, KEY, [collector.rows()], ())
+        contents.append((tmp_path / name).read_bytes()[-512:])
+    assert contents[0] != contents[1]
+
+
 def test_altered_words_of_an_unchecked_table_are_harmless(tmp_path: Path) -> None:
     """Compiled code reads it: what stands there may be wrong, but must not lead outside."""
     index = make(tmp_path)
