@@ -4,7 +4,7 @@
     python scripts/bench_records.py --answers answers.jsonl.gz [--phrases-up-to N]
 
 ANSWERS are clean texts, JSON Lines with a field "text". For each number of records: writing, the
-size on disk, opening, resident memory, and a clean response of 2 KB; the same for phrases (sealed
+size on disk, opening, and a clean response of 2 KB; the same for phrases (sealed
 text, an Aho-Corasick automaton in memory), which could hold the values too. Answers are asserted.
 """
 
@@ -55,13 +55,6 @@ def values(count: int, dice: random.Random) -> list[str]:
     return list(made)
 
 
-def resident() -> float:
-    """Megabytes of memory of this process that are its own."""
-    status = Path("/proc/self/smaps_rollup").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("Private_Dirty"))
-    return int(line.split()[1]) / 1000
-
-
 def microseconds(work, texts) -> float:  # type: ignore[no-untyped-def]
     """The median over the texts of the best of five."""
     for text in texts[:50]:
@@ -88,15 +81,14 @@ def records(folder: Path, made: list[str], texts: list) -> list[str]:  # type: i
     wrote = time.perf_counter() - began
     del collector
     manifest = manifest.next(records=files)
-    before, began = resident(), time.perf_counter()
+    began = time.perf_counter()
     table = RecordTable(folder, manifest, key)
     opened = time.perf_counter() - began
-    held = resident() - before
     hits = table.find(canonicalise(f"It is {made[0]}, or {made[-1]}."))
     assert len(hits) == 2, hits
     took = microseconds(table.find, texts)
     size = next(iter(files.values()))[0]
-    return _row("records", len(made), wrote, size, opened, held, took)
+    return _row("records", len(made), wrote, size, opened, took)
 
 
 def phrases(folder: Path, made: list[str], texts: list) -> list[str]:  # type: ignore[type-arg]
@@ -106,15 +98,14 @@ def phrases(folder: Path, made: list[str], texts: list) -> list[str]:  # type: i
     files = write_phrases(folder, manifest, key, made)
     wrote = time.perf_counter() - began
     manifest = manifest.next(phrases=files)
-    before, began = resident(), time.perf_counter()
+    began = time.perf_counter()
     stored = read_phrases(folder, manifest, key)
     built = PhraseSet(((str(n), value) for n, value in enumerate(stored)), whole_words=True)
     opened = time.perf_counter() - began
-    held = resident() - before
     assert len(built.find(canonicalise(f"It is {made[0]}, or {made[-1]}."))) == 2
     took = microseconds(built.find, texts)
     size = next(iter(files.values()))[0]
-    return _row("phrases", len(made), wrote, size, opened, held, took)
+    return _row("phrases", len(made), wrote, size, opened, took)
 
 
 def case(what: str, count: int, answers: Path) -> list[str]:
@@ -127,16 +118,13 @@ def case(what: str, count: int, answers: Path) -> list[str]:
         return measure(Path(folder), values(count, random.Random(count)), texts)
 
 
-def _row(
-    what: str, count: int, wrote: float, size: int, opened: float, held: float, took: float
-) -> list[str]:
+def _row(what: str, count: int, wrote: float, size: int, opened: float, took: float) -> list[str]:
     return [
         what,
         f"{count:,}",
         f"{wrote:.1f}",
         f"{size / 1e6:.1f}",
         f"{opened * 1000:,.0f}",
-        f"{held:,.0f}",
         f"{took:.1f}",
     ]
 
@@ -153,7 +141,7 @@ def main() -> None:
     for what, count in cases:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             rows.append(pool.submit(case, what, count, arguments.answers).result())
-    head = ["", "number", "write s", "MB on disk", "open ms", "own memory MB", "2 KB, µs"]
+    head = ["", "number", "write s", "MB on disk", "open ms", "2 KB, µs"]
     table = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     table += ["| " + " | ".join(row) + " |" for row in rows]
     text = (
