@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from guardrail.assembly import Guardrail
-    from guardrail.detector import Context, Detector
+    from guardrail.detector import Context, Detector, Entitlements
     from guardrail.errors import GuardrailError
     from guardrail.findings import Action, Evidence, Failure, Finding, Span, Verdict
     from guardrail.keys import Key, load_key, new_key, write_key
@@ -28,6 +28,7 @@ _HOMES = {
     "Action": "findings",
     "Context": "detector",
     "Detector": "detector",
+    "Entitlements": "detector",
     "Evidence": "findings",
     "Failure": "findings",
     "Finding": "findings",
@@ -48,6 +49,7 @@ __all__ = [
     "Action",
     "Context",
     "Detector",
+    "Entitlements",
     "Evidence",
     "Failure",
     "Finding",

@@ -10,14 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from guardrail.detector import Context, Detector
+from guardrail.detector import Context, Detector, Entitlements
 from guardrail.errors import UsageError
 from guardrail.filter import Filter
 from guardrail.findings import Verdict
 from guardrail.indexes.detectors import OverlapDetector, PhraseDetector
+from guardrail.indexes.excuses import Excuses
+from guardrail.indexes.manifest import peek_manifest
 from guardrail.indexes.passage_detector import PassageDetector
 from guardrail.indexes.watched import WatchedIndex
-from guardrail.keys import Key, key_from_environment, key_from_hook, load_key
+from guardrail.keys import PUBLIC_KEY, Key, key_from_environment, key_from_hook, load_key
 from guardrail.policy import KeySource, OverlapSettings, PassagesSettings, Policy
 from guardrail.policy_file import default_policy, load_policy
 
@@ -45,20 +47,23 @@ class Guardrail:
         policy: StrPath | Policy | None = None,
         *,
         indexes: Iterable[StrPath] = (),
+        background: Iterable[StrPath] = (),
         key: Key | StrPath | None = None,
         check_indexes: bool | None = None,
     ) -> Guardrail:
         """A guardrail as a policy describes it (none: the default policy).
 
         `indexes` are searched besides those that the policy names, by detectors called `overlap`,
-        `phrases` and, where one of them holds passages, `passages`. `key` (a Key or a key file)
-        counts before the policy's own; without either, the environment variable GUARDRAIL_KEY.
+        `phrases` and, where one of them holds passages, `passages`; text of the public indexes in
+        `background` is excused, as is that of the policy's. `key` (a Key or a key file) counts
+        before the policy's own; without either, the environment variable GUARDRAIL_KEY.
         `check_indexes`: see `Index.open`.
         Raises PolicyError, UsageError, SecretKeyError or CorpusIndexError.
         """
         if not isinstance(policy, Policy):
             policy = default_policy() if policy is None else load_policy(policy)
-        assembly = _Assembly(policy, key, check_indexes)
+        public = [os.fspath(path) for path in background]
+        assembly = _Assembly(policy, key, check_indexes, public)
         detectors = assembly.declared()
         added = [os.fspath(path) for path in indexes]
         if added:
@@ -76,17 +81,24 @@ class Guardrail:
         self,
         response: str,
         *,
-        prompt: str | None = None,
+        prompt: str | Sequence[str] | None = None,
         identity: str | None = None,
-        entitlements: Iterable[str] = (),
+        entitlements: Entitlements | Iterable[str] = (),
         model: str | None = None,
         logprobs: Sequence[float] | None = None,
         timeout: float | None = None,
     ) -> Verdict:
-        """The verdict on one response; `verdict.text` is safe to send. See `Context` for the rest;
-        `timeout` is in seconds."""
+        """The verdict on one response; `verdict.text` is safe to send. See `Context` for the rest.
+
+        `prompt` is one text or several; `entitlements` that are names are collections; `timeout`
+        is in seconds.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
-        context = Context(prompt, identity, frozenset(entitlements), model, logprobs, deadline)
+        supplied = (prompt,) if isinstance(prompt, str) else tuple(prompt or ())
+        if not isinstance(entitlements, Entitlements):
+            names = (entitlements,) if isinstance(entitlements, str) else entitlements
+            entitlements = Entitlements(frozenset(names))
+        context = Context(supplied, identity, entitlements, model, logprobs, deadline)
         return self._filter.check(response, context)
 
     async def acheck(self, response: str, **options: object) -> Verdict:
@@ -117,10 +129,24 @@ class Guardrail:
 class _Assembly:
     """Opens each index once, with a key that is looked for only where one is needed."""
 
-    def __init__(self, policy: Policy, key: Key | StrPath | None, check: bool | None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        key: Key | StrPath | None,
+        check: bool | None,
+        background: Sequence[str],
+    ) -> None:
         self._policy, self._given, self._check = policy, key, check
         self._key: Key | None = None
         self.opened: dict[str, WatchedIndex] = {}
+        settings = policy.excuses
+        self._excuses = Excuses(
+            [self._public(path) for path in (*map(os.fspath, settings.background), *background)],
+            builtin=settings.builtin,
+            prompt=settings.prompt,
+            entitlements=settings.entitlements,
+            least=settings.min_length,
+        )
 
     def declared(self) -> list[Detector]:
         detectors: list[Detector] = []
@@ -154,7 +180,8 @@ class _Assembly:
         return detectors
 
     def _overlap(self, name: str, watched: Sequence[WatchedIndex]) -> OverlapDetector:
-        return OverlapDetector(name, watched, partial(self._policy.passes, name))
+        passes = partial(self._policy.passes, name)
+        return OverlapDetector(name, watched, self._excuses, passes)
 
     def _watch(self, paths: Iterable[str]) -> list[WatchedIndex]:
         paths = list(paths)
@@ -162,6 +189,15 @@ class _Assembly:
             if path not in self.opened:
                 self.opened[path] = WatchedIndex(path, self._secret(), check=self._check)
         return [self.opened[path] for path in paths]
+
+    def _public(self, path: str) -> WatchedIndex:
+        if not peek_manifest(Path(path)).public:
+            raise UsageError(
+                f"the index {path} is not public, so its text cannot be background: build it of "
+                "public text with: guardrail index build --public"
+            )
+        self.opened[path] = WatchedIndex(path, PUBLIC_KEY, check=self._check)
+        return self.opened[path]
 
     def _secret(self) -> Key:
         if self._key is None:

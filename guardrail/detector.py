@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,18 +11,39 @@ from guardrail.text import CanonicalText
 
 
 @dataclass(frozen=True, slots=True)
+class Entitlements:
+    """Which documents the one who asks may see: whole collections, all documents with one of some
+    labels, and single documents as pairs of collection and id.
+
+    They come from what the service knows of its caller, never from what the caller says.
+    """
+
+    collections: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
+    documents: frozenset[tuple[str, str]] = frozenset()
+
+    def cover(self, collection: str, labels: Iterable[str]) -> bool:
+        """Whether all documents of a collection with some labels may be seen."""
+        return collection in self.collections or not self.labels.isdisjoint(labels)
+
+    def __bool__(self) -> bool:
+        return bool(self.collections or self.labels or self.documents)
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What is known about the response besides its text.
 
-    `entitlements`: collections that the one who asks may see. `logprobs`: the natural logarithms of
-    the probabilities of the response's tokens, as the model gave them. `deadline`: the value of
-    `time.monotonic()` past which no detector starts, and a slow one should give up. The detectors
-    over indexes need only the text; the rest is for those that judge by more.
+    `prompt`: the texts that the user supplied, oldest first. The assistant's turns, the system's
+    instructions and retrieved passages do not belong there: they may hold what must not leave.
+    `logprobs`: the natural logarithms of the probabilities of the response's tokens, as the model
+    gave them. `deadline`: the value of `time.monotonic()` past which no detector starts, and a slow
+    one should give up.
     """
 
-    prompt: str | None = None
+    prompt: tuple[str, ...] = ()
     identity: str | None = None
-    entitlements: frozenset[str] = frozenset()
+    entitlements: Entitlements = Entitlements()
     model: str | None = None
     logprobs: Sequence[float] | None = None
     deadline: float | None = None

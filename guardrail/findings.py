@@ -39,6 +39,12 @@ class Evidence:
     without white space) of the response that it covers. `corpus_start` and `corpus_end` are code
     points of the named document as it was read, exact to a few. `copies` is the number of
     documents of the same collection and labels that hold the passage: at least so many.
+
+    `record` is the name of the rule that marked a record when the index was built.
+
+    `excuse` says why the span may be said (`background`, `prompt` or `entitled`). Of a span that
+    is left of a longer match, `matched` and `words` count all that is left of that match, and
+    `excused` the units that were not counted.
     """
 
     document: str | None = None
@@ -50,6 +56,9 @@ class Evidence:
     words: int | None = None
     copies: int | None = None
     index: str | None = None
+    record: str | None = None
+    excuse: str | None = None
+    excused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,9 @@ def _finding_dict(finding: Finding) -> dict[str, Any]:
             "words": evidence.words,
             "copies": evidence.copies,
             "index": evidence.index,
+            "record": evidence.record,
+            "excuse": evidence.excuse,
+            "excused": evidence.excused,
         },
     }
 

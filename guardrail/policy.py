@@ -341,6 +341,28 @@ class Rule(_Part):
     )
 
 
+class ExcuseSettings(_Part):
+    """Which shared text may be said."""
+
+    background: Paths = Field(
+        default=(), description="Folders of public indexes, relative to this file."
+    )
+    builtin: bool = Field(
+        default=True, strict=True, description="Whether common public phrases are excused."
+    )
+    prompt: bool = Field(
+        default=False, strict=True, description="Whether text that the user supplied is excused."
+    )
+    entitlements: bool = Field(
+        default=True,
+        strict=True,
+        description="Whether documents that the request is entitled to are excused.",
+    )
+    min_length: Annotated[int, Field(strict=True, ge=16, le=1000)] = Field(
+        default=27, description="Shortest run that excuses, in canonical units."
+    )
+
+
 class RedactionSettings(_Part):
     """What stands in the place of redacted text."""
 
@@ -446,6 +468,9 @@ class Policy(_Part):
     key: KeySource | None = Field(default=None, description="Where the secret key comes from.")
     rules: tuple[Rule, ...] = Field(
         description="The first that matches a finding decides; none: the finding is flagged."
+    )
+    excuses: ExcuseSettings = Field(
+        default_factory=ExcuseSettings, description="What may be said although a corpus holds it."
     )
     failure: FailureAction = Field(
         default=Action.REFUSE, description="What happens when a detector could not judge the text."
@@ -617,6 +642,8 @@ def _within(value: int | None, limits: tuple[float, float]) -> bool:
 
 def _judge(rules: tuple[_CompiledRule, ...], finding: Finding) -> tuple[Action, Action, str | None]:
     """The action, the action if shadow rules were in force, and the text for `Finding.rule`."""
+    if finding.evidence.excuse is not None:
+        return Action.ALLOW, Action.ALLOW, None
     shadow: _CompiledRule | None = None
     for rule in rules:
         if (rule.shadow is None or shadow is None) and rule.matches(finding):

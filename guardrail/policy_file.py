@@ -20,6 +20,7 @@ from guardrail.errors import PolicyError
 from guardrail.policy import (
     Condition,
     DetectorSettings,
+    ExcuseSettings,
     KeySource,
     Policy,
     RedactionSettings,
@@ -233,7 +234,7 @@ def _refuse_tricks(text: str, source: str) -> None:
 
 # --- messages ---------------------------------------------------------------------------------
 
-_TEXTS = ("detector", "kind", "collection", "label", "files", "indexes")
+_TEXTS = ("detector", "kind", "collection", "label", "files", "indexes", "background")
 _DETECTORS: dict[str, type[BaseModel]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
     for model in get_args(get_args(DetectorSettings)[0])
@@ -324,6 +325,8 @@ def _model(place: _Place, document: Any) -> type[BaseModel]:
             return Rule
         case ("key", *_):
             return KeySource
+        case ("excuses", *_):
+            return ExcuseSettings
         case ("redaction", *_):
             return RedactionSettings
         case ("detectors", name, *_):

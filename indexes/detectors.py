@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from guardrail.detector import Context
-from guardrail.findings import Evidence, Finding, Span
+from guardrail.findings import Evidence, Finding
+from guardrail.indexes.excuses import Cutter, Excuse, Excuses
 from guardrail.indexes.grams import Hashes, hash_grams, roll_grams
 from guardrail.indexes.index import Index
-from guardrail.indexes.near_findings import Chained, near_findings
+from guardrail.indexes.near_findings import Chain, Chained, near_chains, near_findings
 from guardrail.indexes.phrases import PhraseSet, read_phrase_file
-from guardrail.indexes.segment import Segment
+from guardrail.indexes.record_findings import record_findings
+from guardrail.indexes.segment import Group, Segment
 from guardrail.indexes.watched import WatchedIndex
-from guardrail.text import CanonicalText
+from guardrail.text import STRAY, CanonicalText
 
 Passes = Callable[[int, int], bool]
+Hashed = Mapping[tuple[int, str], tuple[Hashes, Hashes]]
 
 
 def _nothing(matched: int, words: int) -> bool:
@@ -24,12 +27,13 @@ def _nothing(matched: int, words: int) -> bool:
 
 
 class OverlapDetector:
-    """Finds runs of canonical text that a response shares with documents of indexes.
+    """Finds what a response shares with documents of indexes.
 
-    A finding is of kind `verbatim`, or `near-verbatim` for a passage that was edited, taken apart
-    or put in another order; its evidence names document and place. Every run of at least an
-    index's bound (gram + stride - 1 units) is found, and reported unless the policy lets it
-    through wherever it comes from.
+    Findings are of kind `verbatim`; `near-verbatim` for a passage that was edited, taken apart or
+    put in another order; `record` for a short value that was marked when the index was built.
+    Evidence names document and place. Every run of at least an index's bound (gram + stride - 1
+    units) is found, and reported unless the policy lets it through wherever it comes from; and
+    every record.
     """
 
     window = None
@@ -38,12 +42,15 @@ class OverlapDetector:
         self,
         name: str,
         indexes: Sequence[WatchedIndex],
+        excuses: Excuses | None = None,
         passes: Callable[[str], Passes] = lambda kind: _nothing,
     ) -> None:
-        """`passes` gives for a kind of findings what tells, by length in canonical units and number
-        of words, which ones need not be reported."""
+        """`excuses`: what may be said all the same (none: nothing). `passes` gives for a kind of
+        findings what tells, by length in canonical units and number of words, which ones need not
+        be reported."""
         self.name = name
         self._indexes = tuple(indexes)
+        self._excuses = excuses
         self._passes = passes("verbatim")
         self._near_passes = passes("near-verbatim")
 
@@ -57,8 +64,8 @@ class OverlapDetector:
         hashed: dict[tuple[int, str], tuple[Hashes, Hashes]] = {}
         runs: list[_Run] = []
         chained: list[Chained] = []
-        for watched in self._indexes:
-            index = watched.current()
+        indexes = [watched.current() for watched in self._indexes]
+        for index in indexes:
             shape = (index.grid.gram, index.manifest.key_id)
             if shape not in hashed:
                 rolled = roll_grams(text.units, index.grid.gram, index.gram_key)
@@ -70,37 +77,81 @@ class OverlapDetector:
                     span = text.span(start, end)
                     words = len(text.raw[span.start : span.end].split())
                     if not self._passes(end - start, words):
-                        runs.append(
-                            _Run(start, end, row, origin, copies, segment, index, span, words)
-                        )
-        if not runs and not chained:
-            return ()
+                        runs.append(_Run(start, end, row, origin, copies, segment, index))
         runs = _maximal(runs)
-        findings = [self._finding(run) for run in runs]
-        if chained:
-            known = [
-                (run.segment.groups[run.segment.group_of(run.row)], run.start, run.end)
-                for run in runs
-            ]
-            findings += near_findings(self.name, text, chained, known, self._near_passes)
-        return findings
+        chains = near_chains(text, chained, self._near_passes) if chained else []
+        cutter = self._cutter(text, context, [*runs, *chains], hashed) if runs or chains else None
+        found = list(record_findings(self.name, text, context, indexes, self._excuses, cutter))
+        for run in runs:
+            if cutter is None:
+                found.append(self._finding(text, run, run.start, run.end))
+            else:
+                found += self._cut(text, run, cutter)
+        if chains:
+            known = [(run.group, run.start, run.end) for run in runs]
+            found += near_findings(self.name, text, chains, known, cutter)
+        return found
 
-    def _finding(self, run: _Run) -> Finding:
-        place = run.segment.place(run.row, run.origin, run.end - run.start)
+    def _cutter(
+        self, text: CanonicalText, context: Context, shared: Sequence[_Run | Chain], hashed: Hashed
+    ) -> Cutter | None:
+        """What cuts the runs and chains; None where nothing excuses."""
+        if self._excuses is None:
+            return None
+        found = self._excuses.find(text, context)
+        entitlements = context.entitlements
+        if self._excuses.entitlements and entitlements:
+            for part in shared:
+                if entitlements.cover(*part.group):
+                    found += [Excuse(start, end, "entitled") for start, end in part.pieces]
+            for index in {id(part.index): part.index for part in shared}.values():
+                shape = (index.grid.gram, index.manifest.key_id)
+                found += self._excuses.entitled_documents(index, *hashed[shape], entitlements)
+        return Cutter(found, self._excuses.least) if found else None
+
+    def _cut(self, text: CanonicalText, run: _Run, cutter: Cutter) -> Iterator[Finding]:
+        """The findings of a run: what is left of it, if that is enough, and what is excused."""
+        left, cut = cutter.cut(run.start, run.end)
+        for excuse in cut:
+            yield self._finding(text, run, excuse.start, excuse.end, excuse=excuse.reason)
+        if cut:
+            # A run goes on past its ends by chance: what an excuse leaves of that is no match.
+            left = [
+                (start, end)
+                for start, end in left
+                if end - start > STRAY or (start > run.start and end < run.end)
+            ]
+        units = sum(end - start for start, end in left)
+        if units < run.index.grid.bound:
+            return
+        pieces = [self._finding(text, run, start, end) for start, end in left]
+        words = sum(piece.evidence.words or 0 for piece in pieces)
+        excused = run.end - run.start - units
+        for piece in pieces:
+            whole = replace(piece.evidence, matched=units, words=words, excused=excused)
+            yield replace(piece, evidence=whole)
+
+    def _finding(
+        self, text: CanonicalText, run: _Run, start: int, end: int, excuse: str | None = None
+    ) -> Finding:
+        """The finding of the units start..end, a part of a run or all of it."""
+        span = text.span(start, end)
+        place = run.segment.place(run.row, run.origin + start - run.start, end - start)
         return Finding(
             detector=self.name,
             kind="verbatim",
-            span=run.span,
+            span=span,
             evidence=Evidence(
                 document=place.document,
                 collection=place.collection,
                 labels=place.labels,
                 corpus_start=place.start,
                 corpus_end=place.end,
-                matched=run.end - run.start,
-                words=run.words,
+                matched=end - start,
+                words=len(text.raw[span.start : span.end].split()),
                 copies=run.copies,
                 index=run.index.path.name,
+                excuse=excuse,
             ),
         )
 
@@ -114,8 +165,14 @@ class _Run:
     copies: int
     segment: Segment
     index: Index
-    span: Span
-    words: int
+
+    @property
+    def group(self) -> Group:
+        return self.segment.groups[self.segment.group_of(self.row)]
+
+    @property
+    def pieces(self) -> tuple[tuple[int, int], ...]:
+        return ((self.start, self.end),)
 
 
 def _maximal(runs: list[_Run]) -> list[_Run]:
@@ -124,10 +181,10 @@ def _maximal(runs: list[_Run]) -> list[_Run]:
     if len(runs) < 2:
         return runs
     runs.sort(key=lambda run: (run.start, -run.end))
-    last: dict[tuple[str, tuple[str, ...]], _Run] = {}
+    last: dict[Group, _Run] = {}
     kept: list[_Run] = []
     for run in runs:
-        group = run.segment.groups[run.segment.group_of(run.row)]
+        group = run.group
         before = last.get(group)
         if before is not None and run.end <= before.end:
             before.copies += run.copies

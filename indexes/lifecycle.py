@@ -26,6 +26,8 @@ from guardrail.indexes.manifest import (
     remove_orphans,
 )
 from guardrail.indexes.phrases import write_phrases
+from guardrail.indexes.record_table import write_records
+from guardrail.indexes.records import join_rules
 from guardrail.indexes.runs import Grid, document_key
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.segment_writer import SegmentInfo
@@ -92,6 +94,12 @@ def forget(
         if forgotten:
             with disk(index):
                 manifest = bury(index, opened.manifest.next(), key, opened.segments, rows)
+                if manifest.records:
+                    keys = np.array(sorted(forgotten), np.uint64)
+                    left = opened.records.rows().without(keys)
+                    rules = opened.records.rules
+                    table = write_records(index, manifest, key, [left], rules)
+                    manifest = replace(manifest, records=table)
                 publish(index, manifest, key)
             remove_orphans(index, manifest)
     missing = tuple(identifier for identifier in ids if identifier not in seen)
@@ -170,10 +178,16 @@ def merge(
         manifest = Manifest.new(key, first.grid, max(i.manifest.max_postings for i in opened))
         parts = [segment for index in opened for segment in index.segments]
         phrases = [phrase for index in opened for phrase in index.phrases]
+        records = [index.records.rows() for index in opened]
+        rules = join_rules(*(index.records.rules for index in opened))
         with disk(out):
             segments = _join(out, manifest, key, parts, progress)
             manifest = manifest.next(segments=tuple(segments))
-            manifest = replace(manifest, phrases=write_phrases(out, manifest, key, phrases))
+            manifest = replace(
+                manifest,
+                phrases=write_phrases(out, manifest, key, phrases),
+                records=write_records(out, manifest, key, records, rules),
+            )
             publish(out, manifest, key)
         remove_orphans(out, manifest)
     before = tuple(segment.info for segment in parts)
@@ -253,6 +267,7 @@ def info(index: str | Path, key: Key | None = None) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "canonical_version": CANONICAL_VERSION,
         "key_id": manifest.key_id,
+        "public": manifest.public,
         "generation": manifest.generation,
         "created": manifest.created,
         "changed": manifest.changed,
@@ -271,6 +286,7 @@ def info(index: str | Path, key: Key | None = None) -> dict[str, Any]:
     if opened is not None:
         told |= _census(opened.segments)
         told["phrases"] = len(opened.phrases)
+        told["records"] = len(opened.records)
     return told
 
 

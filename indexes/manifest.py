@@ -40,11 +40,11 @@ from guardrail.indexes.segment_writer import (
     SegmentInfo,
     ordinal_bits,
 )
-from guardrail.keys import Key
+from guardrail.keys import PUBLIC_KEY, Key
 from guardrail.text import CANONICAL_VERSION
 
 FORMAT = "corpus-guardrail index"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FILE_NAME = "manifest.json"
 LOCK_NAME = "lock"
 _AGAIN = "restore it from a backup or build the index again"
@@ -64,9 +64,10 @@ _SEGMENT_FILES = {
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`tombstones` and `phrases` map a file name to its size and SHA-256 digest.
+    """`tombstones`, `phrases` and `records` map a file name to its size and SHA-256 digest.
 
-    `generation` grows by one with each change.
+    `generation` grows by one with each change. `public` says that the index holds public text and
+    that its key is the one known to all.
     """
 
     index_id: str
@@ -75,12 +76,19 @@ class Manifest:
     stride: int
     max_postings: int
     passages: bool = False
+    public: bool = False
     generation: int = 0
     created: str = ""
     changed: str = ""
     segments: tuple[SegmentInfo, ...] = ()
     tombstones: dict[str, tuple[int, str]] = field(default_factory=dict)
     phrases: dict[str, tuple[int, str]] = field(default_factory=dict)
+    records: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    @property
+    def loose_files(self) -> dict[str, tuple[int, str]]:
+        """The files that belong to no segment."""
+        return {**self.tombstones, **self.phrases, **self.records}
 
     @property
     def grid(self) -> Grid:
@@ -96,6 +104,7 @@ class Manifest:
             stride=grid.stride,
             max_postings=max_postings,
             passages=grid.passages,
+            public=key == PUBLIC_KEY,
             created=now,
             changed=now,
         )
@@ -143,10 +152,9 @@ def _parse(index: Path, fields: dict[str, Any]) -> Manifest:
             SegmentInfo(**{**segment, "files": _files(segment["files"])})
             for segment in fields.pop("segments")
         ]
-        tombstones, phrases = _files(fields.pop("tombstones")), _files(fields.pop("phrases"))
-        manifest = Manifest(
-            **fields, segments=tuple(segments), tombstones=tombstones, phrases=phrases
-        )
+        for kind in ("tombstones", "phrases", "records"):
+            fields[kind] = _files(fields[kind])
+        manifest = Manifest(**fields, segments=tuple(segments))
         if not _sound(manifest):
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
@@ -159,13 +167,14 @@ def _sound(manifest: Manifest) -> bool:
     texts = (manifest.index_id, manifest.key_id, manifest.created, manifest.changed)
     return (
         all(type(text) is str for text in texts)
+        and manifest.public is (manifest.key_id == PUBLIC_KEY.id)
         and _between(8, manifest.gram, 64)
         and _between(1, manifest.stride, 64)
         and _between(1, manifest.max_postings, 65535)
         and _between(0, manifest.generation, 1 << 62)
         and type(manifest.passages) is bool
         and all(_sound_segment(info, manifest.grid) for info in manifest.segments)
-        and all(map(_SEALED_FILE.fullmatch, (*manifest.tombstones, *manifest.phrases)))
+        and all(map(_SEALED_FILE.fullmatch, manifest.loose_files))
     )
 
 
@@ -266,7 +275,7 @@ def remove_orphans(index: Path, manifest: Manifest) -> None:
             if folder.name not in alive:
                 shutil.rmtree(folder, ignore_errors=True)
     for path in index.glob("*.sealed"):
-        if path.name not in manifest.tombstones and path.name not in manifest.phrases:
+        if path.name not in manifest.loose_files:
             path.unlink(missing_ok=True)
 
 

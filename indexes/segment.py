@@ -37,6 +37,9 @@ from guardrail.indexes.segment_writer import (
 from guardrail.jit import kernel
 from guardrail.keys import Key
 
+# Documents of the same collection and labels, which a policy cannot tell apart.
+Group = tuple[str, tuple[str, ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -72,7 +75,9 @@ class Segment:
         self.passages = Passages(info.id, key, self._map) if grid.passages else None
         self._mark_key = WordKey.derive(key, f"marks {info.id}")
         head, self.table = self._read_documents()
-        self.groups = [(collection, tuple(labels)) for collection, labels in head["groups"]]
+        self.groups: list[Group] = [
+            (collection, tuple(labels)) for collection, labels in head["groups"]
+        ]
         self._blocks = np.concatenate(([0], np.cumsum(head["blocks"], dtype=np.int64)))
         counts = np.maximum(
             (self.table["units"].astype(np.int64) - grid.gram) // grid.stride + 1, 0
@@ -121,9 +126,20 @@ class Segment:
             )
         return told, np.frombuffer(rows, _ROW)
 
-    def match(self, rolled: Hashes, hashes: Hashes, least: int) -> tuple[Matches, Runs]:
+    def match(
+        self,
+        rolled: Hashes,
+        hashes: Hashes,
+        least: int,
+        only: NDArray[np.bool_] | None = None,
+    ) -> tuple[Matches, Runs]:
         """All maximal runs of at least `least` units that the response shares with a document, and
-        the runs that lie close together in the corpus, chained; none where no chain has two."""
+        the runs that lie close together in the corpus, chained; none where no chain has two. With
+        `only`, no documents but the rows that it marks."""
+        facts = self._facts
+        if only is not None:
+            facts = facts.copy()
+            facts[~only, 1] |= np.uint32(DEAD)
         matches, crowd = find_matches(
             rolled,
             hashes,
@@ -134,13 +150,13 @@ class Segment:
             self._ordinals,
             self._tags,
             self._starts,
-            self._facts,
+            facts,
             least,
         )
         if len(crowd) == 0:
             return matches, NO_RUNS
         crowd.sort()
-        runs = find_runs(crowd, rolled, self._parameters, self._tags, self._starts, self._facts)
+        runs = find_runs(crowd, rolled, self._parameters, self._tags, self._starts, facts)
         best = chain(runs, self.grid.gram)
         return matches, runs if best else NO_RUNS
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from guardrail.errors import CorpusIndexError, GuardrailError
 from guardrail.indexes.documents import Unreadable
 from guardrail.indexes.readers import ReadOptions, Unit, read
+from guardrail.indexes.record_table import RecordCollector, RecordRows
+from guardrail.indexes.records import RecordFinder
 from guardrail.indexes.runs import Grid, RunWriter
 from guardrail.indexes.sealed import Sealer
 from guardrail.keys import Key
@@ -36,6 +38,7 @@ class Task:
     grid: Grid
     key: Key
     options: ReadOptions
+    records: tuple[RecordFinder, ...] = ()
 
     @property
     def name(self) -> str:
@@ -44,6 +47,10 @@ class Task:
     @property
     def record(self) -> Path:
         return self.work / f"{self.name}.done"
+
+    @property
+    def record_rows(self) -> Path:
+        return self.work / f"{self.name}.records"
 
 
 @dataclass(slots=True)
@@ -69,6 +76,14 @@ def load_done(task: Task) -> Done | None:
         return None
 
 
+def load_records(task: Task) -> RecordRows:
+    """The records that a finished unit left."""
+    if not task.records:
+        return RecordRows.none()
+    sealer = Sealer.derive(task.key, "work")
+    return RecordRows.unpack(sealer.open(task.record_rows.read_bytes(), f"{task.name} records"))
+
+
 def _digest(task: Task, runs: Iterable[str]) -> str:
     """Of all that a unit wrote. Cheaper than making runs durable: what a crash of the machine left
     incomplete is read again."""
@@ -77,6 +92,8 @@ def _digest(task: Task, runs: Iterable[str]) -> str:
         for part in _RUN_FILES:
             with (task.work / f"{name}.{part}").open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
+    if task.records:
+        digest.update(hashlib.sha256(task.record_rows.read_bytes()).digest())
     return digest.hexdigest()
 
 
@@ -135,20 +152,28 @@ def _become_worker(parent: int) -> None:
 def _work(task: Task) -> Done:
     """Read one unit and write its runs; in a worker process."""
     writer = RunWriter(task.work, task.name, task.grid, task.key)
+    collector = RecordCollector(task.key)
+    sealer = Sealer.derive(task.key, "work")
     done = Done(runs=[])
     for item in read(task.unit, task.options):
         if isinstance(item, Unreadable):
             done.unreadable.append((item.source, item.reason))
             continue
         units = writer.add(item)
+        for finder in task.records:
+            for record in finder.find(item):
+                collector.add(record, item)
         done.documents += item.offset == 0
         done.chars += len(item.text)
         done.units += units
         done.short += item.offset == 0 and units < task.grid.bound
     writer.flush()
+    if task.records:
+        blob = sealer.seal(collector.rows().pack(), f"{task.name} records")
+        task.record_rows.write_bytes(blob)
     done.runs = writer.written
     done.digest = _digest(task, done.runs)
-    blob = Sealer.derive(task.key, "work").seal(json.dumps(asdict(done)).encode(), task.name)
+    blob = sealer.seal(json.dumps(asdict(done)).encode(), task.name)
     aside = task.record.with_suffix(".new")
     with aside.open("wb") as file:
         file.write(blob)
