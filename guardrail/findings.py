@@ -39,6 +39,8 @@ class Evidence:
     without white space) of the response that it covers. `corpus_start` and `corpus_end` are code
     points of the named document as it was read, exact to a few. `copies` is the number of
     documents of the same collection and labels that hold the passage: at least so many.
+    `view` says through which disguise it was seen, the outer one first (`base64>rot13`); None for
+    what stands in the text as it is.
     """
 
     document: str | None = None
@@ -50,6 +52,7 @@ class Evidence:
     words: int | None = None
     copies: int | None = None
     index: str | None = None
+    view: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ def _finding_dict(finding: Finding) -> dict[str, Any]:
             "words": evidence.words,
             "copies": evidence.copies,
             "index": evidence.index,
+            "view": evidence.view,
         },
     }
 
