@@ -21,7 +21,7 @@ TARGET = Path(__file__).resolve().parent.parent / "guardrail" / "views" / "lette
 LETTERS = 26
 # Share of each language; those not named share what is left.
 SHARES = {"en": 0.3, "de": 0.08, "fr": 0.08, "es": 0.08, "it": 0.06, "pt": 0.06, "nl": 0.05}
-OTHERS = tuple("sv da no pl cs ro fi hu tr id ca hr sk sl et lt lv sq af sw tl".split())
+OTHERS = "sv da no pl cs ro fi hu tr id ca hr sk sl et lt lv sq af sw tl"
 # Steps of the base-2 logarithms in the table; finer ones change no decision.
 SCALE = 16
 FLOOR = 1e-6
@@ -47,8 +47,8 @@ def counts(path: Path) -> NDArray[np.float64]:
 
 
 def main(folder: Path) -> None:
-    rest = (1 - sum(SHARES.values())) / len(OTHERS)
-    shares = {**SHARES, **dict.fromkeys(OTHERS, rest)}
+    rest = (1 - sum(SHARES.values())) / len(OTHERS.split())
+    shares = {**SHARES, **dict.fromkeys(OTHERS.split(), rest)}
     pairs = sum(share * counts(folder / name) for name, share in shares.items()) + FLOOR
     single = pairs[:LETTERS].sum(axis=1)
     single = single / single.sum()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.views.decoding import put_bytes
-from guardrail.views.view import Draft, Points, Source, View, pick
+from guardrail.views.view import Draft, Points, Source, View
 
 # Characters of an alphabet that are worth a look: a word or two.
 FEWEST = 8
@@ -19,18 +19,19 @@ FEWEST = 8
 SPACED = 24
 
 _TURNED = str.maketrans(
+    # What looks like each letter below turned on its head.
     "ɐqɔpǝɟƃɓɥᴉıɾʞʃןɯuodbɹsʇnʌʍxʎz∀ꓭƆᗡꓷƎℲ⅁פſꓘ˥⅂ԀΌᴚꓤ⊥꓄∩ΛꓥϺ⅄MW",
     "abcdefgghiijkllmnopqrstuvwxyzABCDDEFGGJKLLPQRRTTUVVMYWM",
 )
-_TURNED_ONLY = frozenset("ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ")
+_TURNED_ONLY = [ord(char) for char in "ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ"]
+# The dots of each letter.
+_DOTS = (
+    "1 12 14 145 15 124 1245 125 24 245 13 123 134 1345 135 1234 12345 1235 234 2345 136 1236 2456 "
+    "1346 13456 1356"
+)
 _BRAILLE = {
-    letter: 0x2800 + sum(1 << int(dot) - 1 for dot in dots)
-    for letter, dots in zip(
-        "abcdefghijklmnopqrstuvwxyz",
-        "1 12 14 145 15 124 1245 125 24 245 13 123 134 1345 135 1234 12345 1235 234 2345 "
-        "136 1236 2456 1346 13456 1356".split(),
-        strict=True,
-    )
+    chr(ord("a") + number): 0x2800 + sum(1 << int(dot) - 1 for dot in dots)
+    for number, dots in enumerate(_DOTS.split())
 }
 _NUMBER_SIGN = 0x283C
 _ZERO_WIDTH = (0x200B, 0x200C, 0x200D, 0x2060, 0x2061, 0x2062, 0x2063, 0x2064, 0xFEFF, 0x180E)
@@ -47,9 +48,11 @@ def find_alphabets(source: Source) -> Iterator[View]:
     braille = points[(points >= 0x2800) & (points < 0x2900)]
     if len(braille) >= FEWEST:
         yield _braille(source)
-    if sum(map(source.text.count, _TURNED_ONLY)) >= FEWEST:
-        text = source.text.translate(_TURNED)
-        places = np.arange(len(text), dtype=np.uint32)
+    turned = np.flatnonzero(np.isin(points, _TURNED_ONLY)) if (points > 0x180).any() else points[:0]
+    if len(turned) >= 2 * FEWEST:
+        start, end = max(int(turned[0]) - FEWEST, 0), int(turned[-1]) + FEWEST
+        text = source.text[start:end].translate(_TURNED)
+        places = np.arange(start, start + len(text), dtype=np.uint32)
         yield View("upside down", text, places, places + np.uint32(1), "letters")
         backwards = places[::-1]
         yield View("upside down", text[::-1], backwards, backwards + np.uint32(1), "letters")
@@ -61,9 +64,9 @@ def _hidden(source: Source) -> Iterator[View]:
     points = source.points
     tags = np.flatnonzero((points > 0xE001F) & (points < 0xE007F))
     if len(tags) >= FEWEST:
-        view = pick(source.text, tags, "tags", "code")
         text = (points[tags] - np.uint32(0xE0000)).astype(np.uint8).tobytes().decode("ascii")
-        yield View("tags", text, view.starts, view.ends, "code")
+        starts = tags.astype(np.uint32)
+        yield View("tags", text, starts, starts + np.uint32(1), "code")
     low = (points >= 0xFE00) & (points < 0xFE10)
     selectors = np.flatnonzero(low | ((points >= 0xE0100) & (points < 0xE01F0)))
     if len(selectors) >= FEWEST:
@@ -73,7 +76,7 @@ def _hidden(source: Source) -> Iterator[View]:
         draft = Draft(source.text)
         if put_bytes(draft, data, starts, starts + np.uint32(1)):
             yield draft.view("variation selectors", "code")
-    unseen = np.flatnonzero(np.isin(points, _ZERO_WIDTH)) if (points > 0x180D).any() else ()
+    unseen = np.flatnonzero(np.isin(points, _ZERO_WIDTH))
     if len(unseen) >= 8 * FEWEST:
         kinds, bits = np.unique(points[unseen], return_inverse=True)
         for one in range(2) if len(kinds) == 2 else ():
@@ -108,7 +111,7 @@ def _braille(source: Source) -> View:
     return draft.view("braille", "letters")
 
 
-# --- letters in another style ----------------------------------------------------------------------
+# --- letters in another style --------------------------------------------------------------------
 
 
 def _is_styled(points: Points) -> bool:
@@ -141,7 +144,7 @@ def _plain(char: str) -> str:
     )
 
 
-# --- something between all characters --------------------------------------------------------------
+# --- something between all characters ------------------------------------------------------------
 
 
 @kernel()

@@ -10,9 +10,9 @@ from guardrail.views.view import Draft
 
 Bytes = NDArray[np.uint8]
 
-# Of random bytes 38 in 100 are printable ASCII; text is all printable, or nearly where its ends are
-# cut.
-READABLE = 0.8
+# Of random bytes 38 in 100 are printable ASCII; text is all printable, or nearly where more than
+# the text was decoded.
+READABLE = 0.7
 _WIDTHS = np.array([0x80, 0x800, 0x10000], np.uint32)
 
 

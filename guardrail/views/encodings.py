@@ -29,35 +29,36 @@ CHUNK = 128
 _B64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _B32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _HEX = "0123456789abcdef"
-_NAMES = ("hex", "base32", "base32", "base64")
-_BITS = (4, 5, 5, 6)
-_GROUP = {4: 2, 5: 8, 6: 4}
+_NAMES = ("binary", "hex", "base32", "base32", "base64")
+_BITS = (1, 4, 5, 5, 6)
+_GROUP = {1: 8, 4: 2, 5: 8, 6: 4}
 _NONE = 255
 # The rest of a run on the next line, behind what quotes, comments and string literals put before.
 _NEXT = re.compile(
-    r"[\"'\\+,;]{0,4}[ \t]{0,64}\r?\n[ \t>#*|/\"'+]{0,64}([A-Za-z0-9+/_-]+={0,2})(?![A-Za-z0-9])"
+    r"[\"'\\+,;]{0,4}[ \t]{0,64}\r?\n[ \t>#*|/\"'+]{0,64}([A-Za-z0-9+/_-]+={0,2})"
+    r"(?=[\"'\\+,;)| \t]{0,8}(?:\r?\n|$))"
 )
 
 
 def _tables() -> NDArray[np.uint8]:
     """The value of each ASCII character in each encoding; 255: it is none of its characters."""
-    tables = np.full((4, 128), _NONE, np.uint8)
-    for row, alphabet in enumerate((_HEX, _B32, _B32.lower(), _B64)):
+    tables = np.full((5, 128), _NONE, np.uint8)
+    for row, alphabet in enumerate(("01", _HEX, _B32, _B32.lower(), _B64)):
         for value, char in enumerate(alphabet):
             tables[row, ord(char)] = value
-    tables[0, ord("A") : ord("F") + 1] = range(10, 16)
-    tables[3, ord("-")], tables[3, ord("_")] = 62, 63
+    tables[1, ord("A") : ord("F") + 1] = range(10, 16)
+    tables[4, ord("-")], tables[4, ord("_")] = 62, 63
     return tables
 
 
-def _weights() -> NDArray[np.uint8]:
-    """How much each byte looks like text; a run is text from 3 a byte on (random bytes: 1.9)."""
-    weights = np.zeros(256, np.uint8)
+def _weights() -> NDArray[np.int8]:
+    """How much each byte looks like text; what weighs more than 2.8 a byte is text (`probe`)."""
+    weights = np.full(256, -4, np.int8)
     weights[32:127] = 3
     weights[[9, 10, 13]] = 3
     weights[ord("a") : ord("z") + 1] = 4
     weights[[ord(char) for char in " etaoinsrhld"]] = 6
-    weights[0xC2:0xF5] = 2  # and 6 more for what continues it
+    weights[0xC2:0xF5] = 2  # the first of several bytes; what continues it weighs 6
     weights[0] = 2  # half of UTF-16
     return weights
 
@@ -128,15 +129,37 @@ def _decoded(source: Source, pieces: list[tuple[int, int]]) -> tuple[Draft, str]
     draft = Draft(source.text)
     name = _decode(draft, source.points[places], places)
     if name is None and len(places) > 2 * CHUNK:
-        # Text in the company of what is none.
-        for first in range(0, len(places), CHUNK):
-            chunk = places[first : first + CHUNK]
-            name = _decode(draft, source.points[chunk], chunk) or name
+        name = _decode_parts(draft, source.points, places)
     return None if name is None else (draft, name)
 
 
+def _decode_parts(draft: Draft, points: Points, places: NDArray[np.int64]) -> str | None:
+    """What there is of text in a run that is none as a whole: parts that are twice as long as the
+    one before as long as they are text, so that the work is in proportion to the run."""
+    name = None
+    best: Draft | None = None
+    first, size = 0, CHUNK
+    while first < len(places):
+        part = places[first : first + size]
+        trial = Draft(draft.source)
+        found = _decode(trial, points[part], part)
+        if found is not None and first + size < len(places):
+            name, best = found, trial
+            size *= 2
+            continue
+        if found is not None:
+            name, best, size = found, trial, 2 * size
+        if best is not None:
+            draft.extend(best)
+        first += size // 2 if best is not None else size
+        best, size = None, CHUNK
+    return name
+
+
 def _decode(draft: Draft, points: Points, places: NDArray[np.int64]) -> str | None:
-    row, shift, mirrored, turned, phase = probe(points[:SAMPLE], points[-SAMPLE:][::-1].copy(), _TABLES, _WEIGHTS)
+    row, shift, mirrored, turned, phase = probe(
+        points[:SAMPLE], points[-SAMPLE:][::-1].copy(), _TABLES, _WEIGHTS
+    )
     if row < 0:
         return None
     changed = shifted(points, shift, mirrored)
@@ -165,9 +188,7 @@ def _put(draft: Draft, values: NDArray[np.uint8], places: NDArray[np.int64], bit
 
 
 @kernel()
-def find_runs(
-    points: Points, tables: NDArray[np.uint8], shortest: int
-) -> NDArray[np.int64]:
+def find_runs(points: Points, tables: NDArray[np.uint8], shortest: int) -> NDArray[np.int64]:
     """Start and end of each run of at least so many characters of base64; padding ends it."""
     out = np.empty((len(points) // shortest + 1, 2), np.int64)
     found = 0
@@ -175,7 +196,7 @@ def find_runs(
     while index <= len(points):
         point = points[index] if index < len(points) else np.uint32(0)
         index += 1
-        if point < 128 and tables[3, point] != 255:
+        if point < 128 and tables[4, point] != 255:
             continue
         end = index - 1
         if end - start >= shortest:
@@ -206,7 +227,7 @@ def shifted(points: Points, shift: int, mirrored: int) -> Points:
 
 @kernel()
 def probe(
-    head: Points, tail: Points, tables: NDArray[np.uint8], weights: NDArray[np.uint8]
+    head: Points, tail: Points, tables: NDArray[np.uint8], weights: NDArray[np.int8]
 ) -> tuple[int, int, int, int, int]:
     """Row of `tables`, shift, mirroring, direction and phase for which a run is text, or -1.
 
@@ -218,13 +239,14 @@ def probe(
     for turned in range(2):
         sample = tail if turned else head
         for variant in range(27):
-            for row in range(4):
-                bits = (4, 5, 5, 6)[row]
+            for row in range(5):
+                bits = (1, 4, 5, 5, 6)[row]
                 phases = 1
                 if variant == 0:
-                    phases = (2, 8, 8, 4)[row]
+                    phases = (8, 2, 8, 8, 4)[row]
                 for phase in range(phases):
-                    held = buffer = good = total = before = 0
+                    held = good = total = bad = due = 0
+                    buffer = np.int64(0)
                     for index in range(phase, len(sample)):
                         point = np.int64(sample[index])
                         base = 65 if 65 <= point <= 90 else 97 if 97 <= point <= 122 else 0
@@ -241,15 +263,22 @@ def probe(
                             held -= 8
                             byte = (buffer >> held) & 255
                             total += 1
-                            good += weights[byte]
-                            if 128 <= byte < 0xC0 and before >= 128:
+                            if due and 128 <= byte < 0xC0:
+                                due -= 1
                                 good += 6
-                            before = byte
-                            if total == 8 and good <= 16:
+                            else:
+                                due = 0 if byte < 0xC2 else 1 if byte < 0xE0 else 2
+                                good += weights[byte]
+                                bad += weights[byte] < 0
+                            if total == 16 and good <= 30:
                                 break
-                    if total >= 8 and good > 3 * total and good * 64 // total > best:
-                        best = good * 64 // total
-                        answer = (row, variant % 26, variant // 26, turned, phase)
-            if best and variant == 0:
+                    if total >= 8 and 5 * good > 14 * total:
+                        # As it stands and without faults it is no chance.
+                        plain = variant + turned + phase == 0 and 16 * bad <= total
+                        score = good * 64 // total + (1 << 20) * plain
+                        if score > best:
+                            best = score
+                            answer = (row, variant % 26, variant // 26, turned, phase)
+            if best >= 1 << 20:
                 return answer
     return answer

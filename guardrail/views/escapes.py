@@ -12,13 +12,15 @@ from html import unescape
 import numpy as np
 
 from guardrail.views.decoding import put_bytes
-from guardrail.views.encodings import CONTEXT, REACH
-from guardrail.views.view import Draft, Source, View
+from guardrail.views.encodings import CONTEXT, REACH, shifted
+from guardrail.views.view import Draft, Source, View, pick
 
 # What was escaped several times (%2520, &amp;#65;, \\\\n) is decoded at once: that is no layer.
 _PERCENT = re.compile(r"(?:%(?:25)*+[0-9A-Fa-f]{2})++|(?:%25)++")
 _BYTE = re.compile(r"%(?:25)*+([0-9A-Fa-f]{2})|%25")
-_ENTITY = re.compile(r"&(?:amp;)*+(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
+_ENTITY = re.compile(
+    r"&(?:amp;)*+(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
+)
 _QUOTED = re.compile(r"(?:=[0-9A-F]{2})+|=[ \t]{0,8}\r?\n")
 _BACKSLASH = re.compile(
     r"""(?<!\\)\\++(?:
@@ -31,6 +33,16 @@ _BACKSLASH = re.compile(
 )
 _PLAIN = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "a": "\a", "v": "\v", "0": "\0"}
 _LAST = 0x10FFFF
+
+# Escapes that are worth a look although they say nothing, and how far apart they stand at most.
+DENSE = 12
+SPARSE = 12
+# What escapes begin with, the letters in them, and which letters these must be (a is 0).
+_MARKS = (
+    ("%", re.compile(r"%([0-9A-Za-z]{2})"), frozenset(range(6))),
+    ("\\", re.compile(r"\\([A-Za-z])"), frozenset((ord("u") - ord("a"), ord("x") - ord("a")))),
+    ("#", re.compile(r"#([xX])"), frozenset((ord("x") - ord("a"),))),
+)
 
 
 def find_escapes(source: Source) -> Iterator[View]:
@@ -46,6 +58,36 @@ def find_escapes(source: Source) -> Iterator[View]:
         yield from _views(text, "quoted-printable", _QUOTED, _put_quoted)
 
 
+def find_changed_escapes(source: Source) -> Iterator[View]:
+    """Views of stretches of escapes whose letters were shifted or that were turned round.
+
+    Hexadecimal digits have the letters a to f, and a backslash has a u or an x: too few to be told
+    by how often each is there, and enough to see of which shift they are.
+    """
+    text = source.text
+    for mark, pattern, meant in _MARKS:
+        if text.count(mark) < DENSE:
+            continue
+        start, end = text.find(mark), text.rfind(mark)
+        if end - start > SPARSE * text.count(mark):
+            continue
+        start, end = max(start - CONTEXT, 0), min(end + CONTEXT, len(text))
+        places = np.arange(start, end)
+        yield pick(source, places[::-1], "reversed", "letters")
+        used = {ord(char) - ord("a") for found in pattern.findall(text) for char in found.lower()}
+        used = {letter for letter in used if 0 <= letter < 26}
+        if used <= meant:
+            continue
+        for mirrored in range(2):
+            for shift in range(26):
+                if {((25 - x if mirrored else x) + shift) % 26 for x in used} <= meant:
+                    points = shifted(source.points[start:end], shift, mirrored)
+                    changed = points.tobytes().decode("utf-32-le", "surrogatepass")
+                    name = ">".join(["atbash"] * mirrored + [f"rot{26 - shift}"] * (shift > 0))
+                    starts = places.astype(np.uint32)
+                    yield View(name, changed, starts, starts + np.uint32(1), "letters")
+
+
 Put = Callable[[Draft, re.Match[str]], None]
 
 
@@ -56,7 +98,7 @@ def _views(text: str, name: str, pattern: re.Pattern[str], put: Put) -> Iterator
         start, end = match.span()
         if draft is not None and start - position > REACH:
             draft.keep(position, position + CONTEXT)
-            yield draft.view(name, "code")
+            yield draft.view(name, "escape")
             draft = None
         if draft is None:
             draft = Draft(text)
@@ -66,7 +108,7 @@ def _views(text: str, name: str, pattern: re.Pattern[str], put: Put) -> Iterator
         position = end
     if draft is not None:
         draft.keep(position, min(len(text), position + CONTEXT))
-        yield draft.view(name, "code")
+        yield draft.view(name, "escape")
 
 
 def _put_percent(draft: Draft, match: re.Match[str]) -> None:

@@ -85,7 +85,7 @@ def find_letters(source: Source) -> Iterator[View]:
 def signs_of(blocks: Blocks) -> tuple[NDArray[np.uint8], int]:
     """The signs of each block, and all of them together."""
     signs = np.zeros(len(blocks), np.uint8)
-    together = foreign = 0
+    together = foreign = np.int64(0)
     language = order = 0.0
     for index in range(len(blocks)):
         row = blocks[index]
@@ -121,7 +121,7 @@ def signs_of(blocks: Blocks) -> tuple[NDArray[np.uint8], int]:
         together |= np.int64(signs[index])
     if foreign >= FOREIGN:
         together |= 16
-    return signs, together
+    return signs, together  # type: ignore[return-value]
 
 
 def _runs(signs: Mask) -> list[tuple[int, int]]:
@@ -178,33 +178,33 @@ def _solve(points: Points) -> str | None:
     now = _bits(known.language[first, second])
     best, answer = max(SOLVED if now > NOTHING else SOLVED_NOTHING, now + BETTER), None
     keys = _keys()
-    for key in np.argsort(known.letters[keys] @ counts)[: -4 : -1].tolist():
+    for key in np.argsort(known.letters[keys] @ counts)[:-4:-1].tolist():
         letters = np.append(keys[key], EDGE)
         one, two = letters[first], letters[second]
         # Reversed as well, it is a language backwards.
         bits = max(_bits(known.language[one, two]), _bits(known.language[two, one]))
         if bits > best and key:
-            mirrored, shift = divmod(key, EDGE)
             best = bits
-            answer = f"rot{-shift % EDGE}" if not mirrored else f"atbash+{shift}"
+            mirrored, shift = divmod(key, EDGE)
+            names = ["atbash"] * mirrored + [f"rot{EDGE - shift}"] * (shift > 0)
+            answer = ">".join(names)
     other = rot47(points)
     kinds = np.full(len(points), EDGE, np.uint8)
     latin = other < LATIN
     kinds[latin] = known.kinds[other[latin]]
     first, second = kinds[:-1], kinds[1:]
     inside = (first != EDGE) | (second != EDGE)
-    if np.count_nonzero(kinds != EDGE) > 1.2 * counts.sum() and _bits(known.language[first[inside], second[inside]]) > best:
+    more = np.count_nonzero(kinds != EDGE) > 1.2 * counts.sum()
+    if more and _bits(known.language[first[inside], second[inside]]) > PLAIN:
         answer = "rot47"
     return answer
 
 
 def _keys() -> NDArray[np.int64]:
-    """For each shift of the alphabet, and then of the mirrored one, what each letter becomes."""
+    """What each letter becomes: for each shift of the alphabet, and for its mirror image."""
     letters = np.arange(EDGE)
-    return np.array(
-        [(letters + shift) % EDGE for shift in range(EDGE)]
-        + [(EDGE - 1 - letters + shift) % EDGE for shift in range(EDGE)]
-    )
+    shifts = [(letters + shift) % EDGE for shift in range(EDGE)]
+    return np.array([*shifts, *((shifted_[::-1]) for shifted_ in shifts)])
 
 
 def _bits(weights_: NDArray[np.int16]) -> float:
@@ -221,11 +221,9 @@ def _moved(source: Source, start: int, end: int, name: str) -> View:
     points = source.points[start:end]
     if name == "rot47":
         points = rot47(points)
-    elif name.startswith("atbash"):
-        points = shifted(points, int(name.partition("+")[2]), 1)
-        name = name.removesuffix("+0")
     else:
-        points = shifted(points, -int(name[3:]) % EDGE, 0)
+        shift = int(name.partition("rot")[2] or 0)
+        points = shifted(points, -shift % EDGE, int("atbash" in name))
     places = np.arange(start, end, dtype=np.uint32)
     text = points.tobytes().decode("utf-32-le", "surrogatepass")
     return View(name, text, places, places + np.uint32(1), "letters")
@@ -239,10 +237,10 @@ def turned(source: Source, start: int, end: int, kind: Kind) -> Iterator[View]:
     points = source.points[start:end]
     places = np.arange(start, end)
     blank = (points == 32) | ((points >= 9) & (points <= 13)) | (points == 0x3000) | (points == 160)
-    yield pick(source.text, places[::-1], "reversed", kind)
-    yield pick(source.text, _each(places, blank), "words reversed", kind)
+    yield pick(source, places[::-1], "reversed", kind)
+    yield pick(source, _each(places, blank), "words reversed", kind)
     if (points == 10).any():
-        yield pick(source.text, _each(places, points == 10), "lines reversed", kind)
+        yield pick(source, _each(places, points == 10), "lines reversed", kind)
     if kind == "layout":
         yield word_order(source, start, end)
 
@@ -252,7 +250,7 @@ def word_order(source: Source, start: int, end: int) -> View:
     points = source.points[start:end]
     blank = (points == 32) | ((points >= 9) & (points <= 13)) | (points == 0x3000) | (points == 160)
     places = np.arange(start, end)
-    return pick(source.text, _each(places, blank)[::-1], "word order reversed", "layout")
+    return pick(source, _each(places, blank)[::-1], "word order reversed", "layout")
 
 
 def _each(places: NDArray[np.int64], apart: Mask) -> NDArray[np.int64]:
@@ -278,4 +276,4 @@ def _stuffed(source: Source, blocks: Blocks, signs: Mask, name: str) -> Iterator
         filler = np.bincount(known[letters]).argmax()
         rest = letters[known[letters] != filler]
         for places in (letters[::2], letters[1::2], rest):
-            yield pick(source.text, start + places, name, "letters")
+            yield pick(source, start + places, name, "letters")

@@ -1,4 +1,4 @@
-"""Characters written as numbers or signs: code points in any base, apart from one another; Morse."""
+"""Characters written as numbers, in any base, or in the signs of Morse code."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from guardrail.views.view import Draft, Points, Source, View
 
 # Numbers in a row, and signs of Morse code.
 FEWEST = 12
-# Characters between two numbers of a row, blanks and commas in general.
-APART = 4
+# Characters between two numbers of a row: a comma, a blank, `U+`.
+APART = 6
 
 _TOKEN = re.compile(r"(?:0[xXoObB]|\\[xu]|[xXuU](?=[0-9A-Fa-f])|[uU]\+)?([0-9A-Fa-f]+)")
 _BASES = (("binary", 2, 7, 32), ("hex", 16, 2, 8), ("decimal", 10, 1, 7), ("octal", 8, 2, 7))
@@ -44,21 +44,27 @@ def _numbers(text: str, start: int, end: int) -> View | None:
     digits = [token[1] for token in tokens]
     starts = np.array([token.start() for token in tokens], np.uint32)
     ends = np.array([token.end() for token in tokens], np.uint32)
+    best: tuple[float, str, NDArray[np.int64]] | None = None
     for name, base, shortest, longest in _BASES:
+        if not all(shortest <= len(number) <= longest for number in digits):
+            continue
         try:
-            values = np.array([int(number, base) for number in digits if len(number) <= longest])
+            values = np.array([int(number, base) for number in digits])
         except ValueError:
             continue
-        if len(values) < len(digits) or min(map(len, digits)) < shortest or values.max() > 0x10FFFF:
-            continue
-        draft = Draft(text)
-        if values.max() < 256:
-            done = put_bytes(draft, values.astype(np.uint8), starts, ends)
-        else:
-            done = put_points(draft, values.astype(np.uint32), starts, ends)
-        if done:
-            return draft.view(name, "code")
-    return None
+        small = (values >= ord("a")) & (values <= ord("z")) | (values == ord(" "))
+        letters = float((small | (values >= 0xC0)).mean())
+        if values.max() <= 0x10FFFF and (best is None or letters > best[0]):
+            best = letters, name, values
+    if best is None:
+        return None
+    _, name, values = best
+    draft = Draft(text)
+    if values.max() < 256:
+        done = put_bytes(draft, values.astype(np.uint8), starts, ends)
+    else:
+        done = put_points(draft, values.astype(np.uint32), starts, ends)
+    return draft.view(name, "code") if done else None
 
 
 def _morse(text: str, start: int, end: int) -> View | None:
@@ -117,7 +123,7 @@ def number_rows(points: Points) -> NDArray[np.int64]:
                     start = first
                 count += 1
                 end = index
-            else:
+            elif index - first > 1 or points[first] not in (85, 117):  # the U of U+0041
                 if count >= FEWEST:
                     found = _add(out, found, start, end, 0)
                 count = 0

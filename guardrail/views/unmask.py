@@ -12,26 +12,31 @@ from guardrail.findings import Finding, Span
 from guardrail.text import CanonicalText, Offsets, canonicalise
 from guardrail.views.alphabets import find_alphabets
 from guardrail.views.encodings import find_encodings
-from guardrail.views.escapes import find_escapes
+from guardrail.views.escapes import find_changed_escapes, find_escapes
+from guardrail.views.layout import find_layouts
 from guardrail.views.letters import find_letters
 from guardrail.views.numerals import find_numerals
-from guardrail.views.view import Source, View, through
+from guardrail.views.view import Kind, Source, View, through
 
 Family = Callable[[Source], Iterator[View]]
 
 FAMILIES: tuple[Family, ...] = (
     find_encodings,
     find_escapes,
+    find_changed_escapes,
     find_numerals,
     find_letters,
     find_alphabets,
+    find_layouts,
 )
 
-# Layers of disguise that are taken off.
+# Layers of disguise that are taken off, and how many of them of one kind. Codes and escapes show
+# for certain; of letters and layouts, what is looked for in what was found by chance is noise.
 DEPTH = 4
+LIMITS: dict[Kind, int] = {"code": 4, "escape": 2, "letters": 2, "layout": 1}
 # Code points of all views of a text: so many times its own, and so many more.
-FACTOR = 12
-SPARE = 1 << 16
+FACTOR = 8
+SPARE = 1 << 18
 # Earlier findings of one kind that a finding is compared with.
 _COMPARED = 32
 # What stands between two views that are searched in one go; nothing matches across it but letters.
@@ -110,16 +115,19 @@ def unmask(raw: str) -> Unmasked | None:
 
 
 def _search(raw: str) -> tuple[list[View], str | None]:
+    """The views of a text, those of the text itself first; and why they are not all, if so."""
     views: list[View] = []
     known = {raw}
     room = FACTOR * len(raw) + SPARE
-    layer: list[View | None] = [None]
+    # With each view, the kinds of disguise on the way to it.
+    layer: list[tuple[View | None, tuple[Kind, ...]]] = [(None, ())]
     for depth in range(DEPTH + 1):
-        inner: list[View | None] = []
-        for outer in layer:
-            for view in _views(raw, outer):
+        inner: list[tuple[View | None, tuple[Kind, ...]]] = []
+        for outer, kinds in layer:
+            for view in _views(raw, outer, kinds):
                 if depth == DEPTH:
-                    if view.kind == "code":
+                    # Signs of letters and layouts are no surprise in what is left of a clean text.
+                    if view.kind == "code" or (kinds.count("code") >= 2 and view.kind != "layout"):
                         return views, f"disguised more than {DEPTH} times over"
                     continue
                 if view.text in known:
@@ -129,29 +137,26 @@ def _search(raw: str) -> tuple[list[View], str | None]:
                 if room < 0:
                     return views, f"disguised in more ways than fit {FACTOR} times its length"
                 views.append(view)
-                inner.append(view)
+                inner.append((view, (*kinds, view.kind)))
         layer = inner
     return views, None
 
 
-def _views(raw: str, outer: View | None) -> Iterator[View]:
+def _views(raw: str, outer: View | None, kinds: tuple[Kind, ...]) -> Iterator[View]:
     source = Source(raw if outer is None else outer.text)
     for family in FAMILIES:
         for view in family(source):
             if outer is None:
                 yield view
-            elif not _idle(outer, view):
+            elif kinds.count(view.kind) < LIMITS[view.kind] and not _undoes(view, outer):
                 yield through(outer, view)
 
 
-def _idle(outer: View, inner: View) -> bool:
-    """Whether one view says nothing new within another: pieces that lie among pieces, letters that
-    were changed twice in one way, or turned round and back."""
-    if inner.kind == "code" or inner.kind != outer.kind:
-        return False
+def _undoes(inner: View, outer: View) -> bool:
+    """Whether letters are changed twice in one way, or turned round and back."""
     last = outer.name.rpartition(">")[2]
     both_turned = last.endswith("reversed") and inner.name.endswith("reversed")
-    return inner.kind == "layout" or both_turned or last[:3] == inner.name[:3]
+    return inner.kind == "letters" and (both_turned or last[:3] == inner.name[:3])
 
 
 def _range(view: View, start: int, end: int) -> Span | None:

@@ -9,11 +9,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from guardrail.jit import kernel
 from guardrail.text import Offsets
 
 Points = NDArray[np.uint32]
 
-Kind = Literal["code", "letters", "layout"]
+Kind = Literal["code", "escape", "letters", "layout"]
 
 # Between two pieces that did not stand together.
 GAP = " "
@@ -25,8 +26,8 @@ class View:
 
     `text` has n code points; `starts` and `ends` (uint32, shape (n,)) are the half-open range of
     the text it was derived from that each of them came from, never empty. `name` says how, and
-    `kind` what kind of disguise that is: a code that was read, letters that were changed or turned
-    round, or pieces that were put together from where they lay.
+    `kind` what kind of disguise that is: a code that was read, escapes among plain text, letters
+    that were changed or turned round, or pieces that were put together from where they lay.
     """
 
     name: str
@@ -116,12 +117,38 @@ class Draft:
         return View(name, "".join(self._texts), starts, ends, kind)
 
 
-def pick(source: str, places: NDArray[np.int64], name: str, kind: Kind) -> View:
+def pick(source: Source, places: NDArray[np.int64], name: str, kind: Kind) -> View:
     """The code points of the source at `places`, in that order."""
-    points = np.frombuffer(source.encode("utf-32-le", "surrogatepass"), np.uint32)
-    text = points[places].tobytes().decode("utf-32-le", "surrogatepass")
+    text = source.points[places].tobytes().decode("utf-32-le", "surrogatepass")
     starts = places.astype(np.uint32)
     return View(name, text, starts, starts + np.uint32(1), kind)
+
+
+def join(source: Source, spans: NDArray[np.int64], name: str, kind: Kind) -> View:
+    """Pieces of a source (shape (n, 2), start and end), a blank behind each, which belongs to the
+    end of the piece."""
+    points, starts = _joined(source.points, spans, ord(GAP))
+    text = points.tobytes().decode("utf-32-le", "surrogatepass")
+    return View(name, text, starts, starts + np.uint32(1), kind)
+
+
+@kernel()
+def _joined(points: Points, spans: NDArray[np.int64], gap: int) -> tuple[Points, Offsets]:
+    size = len(spans)
+    for index in range(len(spans)):
+        size += spans[index, 1] - spans[index, 0]
+    out = np.empty(size, np.uint32)
+    starts = np.empty(size, np.uint32)
+    at = 0
+    for index in range(len(spans)):
+        for place in range(spans[index, 0], spans[index, 1]):
+            out[at] = points[place]
+            starts[at] = place
+            at += 1
+        out[at] = gap
+        starts[at] = max(spans[index, 1] - 1, 0)
+        at += 1
+    return out, starts
 
 
 def through(outer: View, inner: View) -> View:

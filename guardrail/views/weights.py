@@ -1,4 +1,4 @@
-"""What letters weigh: how common neighbours are in languages of the Latin script, and in which order.
+"""What letters weigh: how common two neighbours are in languages of the Latin script, either way.
 
 The table is made by scripts/make_letter_table.py; its weights are sixteenths of bits.
 """
@@ -56,18 +56,30 @@ def tables() -> Tables:
     return Tables(language, order, letters, kinds)
 
 
+# Bits a pair, without spaces: prose weighs 1 on the average, letters by chance less than -1.
+READS = 0.2
+
+
+def reads(points: Points) -> bool:
+    """Whether letters may be a language if they are read one after the other."""
+    if (points >= LATIN).any():
+        return True
+    known = tables()
+    kinds = known.kinds[points]
+    kinds = kinds[kinds != EDGE]
+    return len(kinds) > 1 and float(known.language[kinds[:-1], kinds[1:]].mean()) > READS * SCALE
+
+
 @kernel()
-def weigh(
-    points: Points, kinds: Kinds, language: Weights, order: Weights
-) -> NDArray[np.int64]:
+def weigh(points: Points, kinds: Kinds, language: Weights, order: Weights) -> NDArray[np.int64]:
     """A row for each `BLOCK` letters (the last for fewer): where they start and end; the weight of
     their pairs as language and in this order, and the number of pairs; letters equal to the one
     before, and to the one before that; signs that ROT47 makes of small letters; letters of other
     scripts."""
     out = np.zeros((len(points) // BLOCK + 2, 9), np.int64)
     block = letters = 0
-    before = 26
-    one = two = -1
+    before = np.int64(26)
+    one = two = np.int64(-1)
     for index in range(len(points)):
         point = np.int64(points[index])
         kind = np.int64(26)
