@@ -34,6 +34,9 @@ _BACKSLASH = re.compile(
 _PLAIN = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "a": "\a", "v": "\v", "0": "\0"}
 _LAST = 0x10FFFF
 
+# What follows a backslash, and is no digit of a code that was turned round.
+_FORWARD = re.compile(r"\\[uUxnrt\\\"'/]")
+
 # Escapes that are worth a look although they say nothing, and how far apart they stand at most.
 DENSE = 12
 SPARSE = 12
@@ -73,7 +76,8 @@ def find_changed_escapes(source: Source) -> Iterator[View]:
             continue
         start, end = max(start - CONTEXT, 0), min(end + CONTEXT, len(text))
         places = np.arange(start, end)
-        yield pick(source, places[::-1], "reversed", "letters")
+        if not _reads(text[start:end], mark):
+            yield pick(source, places[::-1], "reversed", "letters")
         used = {ord(char) - ord("a") for found in pattern.findall(text) for char in found.lower()}
         used = {letter for letter in used if 0 <= letter < 26}
         if used <= meant:
@@ -86,6 +90,17 @@ def find_changed_escapes(source: Source) -> Iterator[View]:
                     name = ">".join(["atbash"] * mirrored + [f"rot{26 - shift}"] * (shift > 0))
                     starts = places.astype(np.uint32)
                     yield View(name, changed, starts, starts + np.uint32(1), "letters")
+
+
+def _reads(text: str, mark: str) -> bool:
+    """Whether escapes say something as they stand."""
+    if mark == "#":
+        return 2 * text.count("&#") > text.count(mark)
+    if mark == "\\":
+        return 2 * len(_FORWARD.findall(text)) > text.count(mark)
+    data = np.array([int(part, 16) for part in _BYTE.findall(text) if part], np.uint8)
+    places = np.arange(len(data), dtype=np.uint32)
+    return put_bytes(Draft(text), data, places, places + np.uint32(1))
 
 
 Put = Callable[[Draft, re.Match[str]], None]

@@ -269,6 +269,8 @@ def _each(places: NDArray[np.int64], apart: Mask) -> NDArray[np.int64]:
 def _stuffed(source: Source, blocks: Blocks, signs: Mask, name: str) -> Iterator[View]:
     """Views without the letters that were put between all others."""
     kinds = tables().kinds
+    # One block may be a column of equal words; two are a way of writing.
+    signs[1:-1] &= signs[:-2] | signs[2:]
     for start, end in _stretches(blocks, signs):
         points = source.points[start:end]
         known = kinds[np.minimum(points, LATIN - 1)]
@@ -276,4 +278,4 @@ def _stuffed(source: Source, blocks: Blocks, signs: Mask, name: str) -> Iterator
         filler = np.bincount(known[letters]).argmax()
         rest = letters[known[letters] != filler]
         for places in (letters[::2], letters[1::2], rest):
-            yield pick(source, start + places, name, "letters")
+            yield pick(source, start + places, name, "layout")

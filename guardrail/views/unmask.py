@@ -33,10 +33,12 @@ FAMILIES: tuple[Family, ...] = (
 # Layers of disguise that are taken off, and how many of them of one kind. Codes and escapes show
 # for certain; of letters and layouts, what is looked for in what was found by chance is noise.
 DEPTH = 4
-LIMITS: dict[Kind, int] = {"code": 4, "escape": 2, "letters": 2, "layout": 1}
+LIMITS: dict[Kind, int] = {"code": 5, "escape": 2, "letters": 2, "layout": 1}
 # Code points of all views of a text: so many times its own, and so many more.
 FACTOR = 8
 SPARE = 1 << 18
+# And views of a text, which cost some time each however short they are.
+MOST = 1024
 # Earlier findings of one kind that a finding is compared with.
 _COMPARED = 32
 # What stands between two views that are searched in one go; nothing matches across it but letters.
@@ -127,7 +129,8 @@ def _search(raw: str) -> tuple[list[View], str | None]:
             for view in _views(raw, outer, kinds):
                 if depth == DEPTH:
                     # Signs of letters and layouts are no surprise in what is left of a clean text.
-                    if view.kind == "code" or (kinds.count("code") >= 2 and view.kind != "layout"):
+                    codes = kinds.count("code") + (view.kind in ("code", "escape"))
+                    if codes >= 2 and view.kind != "layout":
                         return views, f"disguised more than {DEPTH} times over"
                     continue
                 if view.text in known:
@@ -136,6 +139,8 @@ def _search(raw: str) -> tuple[list[View], str | None]:
                 room -= len(view.text)
                 if room < 0:
                     return views, f"disguised in more ways than fit {FACTOR} times its length"
+                if len(views) == MOST:
+                    return views, f"disguised in more than {MOST} ways"
                 views.append(view)
                 inner.append((view, (*kinds, view.kind)))
         layer = inner

@@ -53,6 +53,7 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "emoji between": lambda text: "🙂‍↔️".join(text),
     "nulls": lambda text: "\0".join(text),
     "lone surrogates": lambda text: "\ud800".join(text),
+    "concatenated strings": lambda text: " + ".join(f'"{word} "' for word in text.split()),
     "direction marks": lambda text: "\u202e" + text + "\u202c\u200f",
 }
 
@@ -194,7 +195,6 @@ HIDDEN: dict[str, Callable[[str], str]] = {
     "keys and words": lambda text: lines(text, lambda n, word: f"key{n}: {word}"),
     "JSON values": lambda text: json.dumps({f"key{n}": w for n, w in enumerate(text.split())}),
     "strings": lambda text: lines(text, lambda n, word: f'a{n} = "{word}"'),
-    "concatenated": lambda text: " + ".join(f'"{word} "' for word in text.split()),
     "comments": lambda text: lines(text, lambda n, word: f"x{n} = run({n})  # {word}"),
     "emphasis": lambda text: " ".join(f"**{word}** and so on" for word in text.split()),
     "every other line": lambda text: lines(text, lambda n, word: f"{word}\nfiller number {n}", 2),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from guardrail.findings import Evidence, Finding, Span
 from guardrail.text import canonical_units
-from guardrail.views.unmask import unmask
+from guardrail.views.unmask import DEPTH, FACTOR, MOST, SPARE, unmask, unmasked_findings
 from guardrail.views.view import View
-from tests.cases.disguises import HIDDEN, NESTING
+from tests.cases.disguises import HIDDEN, NESTING, b64
 
 PASSAGE = (
     "Mrs Abigail Thornbury was admitted on the ninth of March with acute renal failure and was "
@@ -51,3 +55,140 @@ def test_twice_hidden_is_seen(outer: str, inner: str) -> None:
     if form(hidden) == form(PASSAGE):
         return
     assert seen_in(f"{HOST}\n{hidden}\n{HOST}", PASSAGE)
+
+
+# --- maps ----------------------------------------------------------------------------------------
+
+# What each code point is encoded as must decode to itself, so no lone surrogates; enough of them
+# that a run is long enough to be looked at.
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=24, max_size=60)
+PLAIN = st.text(st.sampled_from("abc def, ghi. "), max_size=40)
+EXACT = ("base64", "base32", "hexadecimal", "percent", "entities")
+
+
+@pytest.mark.parametrize("name", EXACT)
+@settings(max_examples=60)
+@given(TEXTS, PLAIN, PLAIN)
+def test_an_encoding_maps_back_to_exactly_where_it_stands(
+    name: str, text: str, before: str, after: str
+) -> None:
+    hidden = NESTING[name](text)
+    whole = f"{before} \t{hidden} \t{after}"
+    masked = unmask(whole)
+    assert masked is not None
+    views = [view for view in masked.views if text in view.text]
+    assert views
+    start = len(before) + 2
+    for view in views[:1]:
+        first = view.text.index(text)
+        last = first + len(text)
+        assert int(view.starts[first]) == start
+        assert int(view.ends[last - 1]) == start + len(hidden)
+        assert (view.starts < view.ends).all()
+        assert int(view.ends.max()) <= len(whole)
+
+
+@settings(max_examples=200)
+@given(st.text(st.characters(codec=None, exclude_categories=()), max_size=300))
+def test_every_view_of_any_text_has_a_map(text: str) -> None:
+    masked = unmask(text)
+    for view in masked.views if masked else ():
+        assert len(view.text) == len(view.starts) == len(view.ends)
+        if len(view.text):
+            assert (view.starts < view.ends).all()
+            assert int(view.ends.max()) <= len(text)
+
+
+def test_findings_are_mapped_and_said_once() -> None:
+    text = f"{HOST}{b64(PASSAGE)}\n{HOST}"
+    masked = unmask(text)
+    assert masked is not None
+    place = masked.text.raw.index("Abigail")
+    evidence = Evidence(document="note", matched=7)
+    finding = Finding("any", "word", Span(place, place + 7), evidence=evidence)
+    (mapped,) = unmasked_findings(masked, [finding, finding], [])
+    assert mapped.evidence.view == "base64"
+    # Outward to the groups of four characters that hold the word.
+    start = len(HOST) + 4 * (4 // 3)
+    assert mapped.span == Span(start, start + 4 * 3)
+    wider = Finding("any", "word", Span(0, len(text)), evidence=evidence)
+    assert unmasked_findings(masked, [finding], [wider]) == []
+    assert len(unmasked_findings(masked, [finding], [Finding("other", "word", wider.span)])) == 1
+
+
+# --- hostile texts -------------------------------------------------------------------------------
+
+
+def _nested(size: int) -> str:
+    text = PASSAGE
+    while len(text) < size:
+        text = b64(text)
+    return text[:size]
+
+
+HOSTILE: dict[str, Callable[[int], str]] = {
+    "one letter": lambda n: "A" * n,
+    "base64 of base64 of base64": _nested,
+    "base64 of a word, over and over": lambda n: "VGhl" * (n // 4),
+    "hashes": lambda n: ("3f9a8bcd" * 5 + " ") * (n // 41),
+    "digits": lambda n: "0" * n,
+    "numbers": lambda n: "65 66 " * (n // 6),
+    "percent": lambda n: "%25" * (n // 3),
+    "percent signs": lambda n: "%" * n,
+    "entities": lambda n: "&amp;" * (n // 5),
+    "ampersands": lambda n: "&a" * (n // 2),
+    "backslashes": lambda n: "\\" * n,
+    "escapes": lambda n: "\\u0041" * (n // 6),
+    "soft line breaks": lambda n: "=\n" * (n // 2),
+    "Morse": lambda n: ".- " * (n // 3),
+    "quotes": lambda n: '"' * n,
+    "strings": lambda n: '"a":' * (n // 4),
+    "brackets": lambda n: "(a)" * (n // 3),
+    "open brackets": lambda n: "([" * (n // 2),
+    "comments": lambda n: "<!-- /* // # " * (n // 13),
+    "lines": lambda n: "a\n" * (n // 2),
+    "a wide table": lambda n: "|" * n,
+    "a long table": lambda n: "a|b\n" * (n // 4),
+    "spaced": lambda n: "a " * (n // 2),
+    "letters of no language": lambda n: "qxzjvk wq" * (n // 9),
+    "reversed": lambda n: (PASSAGE[::-1] * (n // len(PASSAGE) + 1))[:n],
+    "foreign": lambda n: "слово " * (n // 6),
+    "braille": lambda n: "\u2801" * n,
+    "zero width": lambda n: "\u200b\u200c" * (n // 2),
+    "tags": lambda n: "\U000e0041" * n,
+}
+
+
+@pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE.keys())
+def test_time_and_size_grow_with_the_text_and_not_faster(make: Callable[[int], str]) -> None:
+    """Quadratic work would take 64 times as long for 8 times the text."""
+
+    def seconds(text: str) -> float:
+        began = time.process_time()
+        masked = unmask(text)
+        ended = time.process_time()
+        if masked is not None:
+            assert sum(len(view.text) for view in masked.views) <= FACTOR * len(text) + SPARE
+            assert len(masked.views) <= MOST
+        return ended - began
+
+    seconds(make(1000))
+    base = max(seconds(make(30_000)), 0.01)
+    assert seconds(make(240_000)) < 24 * base
+
+
+def test_what_is_nested_too_deep_is_said_and_not_passed_over() -> None:
+    text = PASSAGE
+    for _ in range(DEPTH):
+        text = b64(text)
+    masked = unmask(text)
+    assert masked is not None
+    assert masked.unseen is None
+    masked = unmask(b64(text))
+    assert masked is not None
+    assert masked.unseen is not None
+
+
+def test_clean_prose_has_no_views() -> None:
+    assert unmask(" ".join([HOST.strip()] * 8)) is None
+    assert unmask("") is None
