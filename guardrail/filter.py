@@ -1,4 +1,5 @@
-"""The filter: detectors over one canonical text, the policy over what they found, and redaction."""
+"""The filter: detectors over one canonical text and over what it disguises, the policy over what
+they found, and redaction."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from guardrail.errors import GuardrailError, UsageError
 from guardrail.findings import Action, Failure, Finding, Verdict
 from guardrail.policy import Policy
 from guardrail.redact import redact
-from guardrail.text import canonicalise
+from guardrail.text import CanonicalText, canonicalise
+from guardrail.views.unmask import unmask, unmasked_findings
 
 
 class Filter:
@@ -56,15 +58,36 @@ class Filter:
     def _scan(
         self, response: str, context: Context, timings: dict[str, float]
     ) -> tuple[list[Finding], list[Failure]]:
-        findings: list[Finding] = []
-        failures: list[Failure] = []
         began = perf_counter()
         try:
             text = canonicalise(response)
         except Exception as error:
-            return [], [Failure(detector.name, _reason(error)) for detector in self.detectors]
+            return [], self._all_fail(_reason(error))
+        timings["canonical"] = perf_counter() - began
+        findings, failures = self._detect(text, context, timings)
+        began = perf_counter()
+        try:
+            masked = unmask(response)
+        except Exception as error:
+            return findings, [*failures, *self._all_fail(_reason(error))]
+        timings["views"] = perf_counter() - began
+        if masked is not None:
+            found, failed = self._detect(masked.text, context, timings)
+            findings += unmasked_findings(masked, found, findings)
+            failures += failed
+            if masked.unseen is not None:
+                failures += self._all_fail(masked.unseen)
+        return findings, list(dict.fromkeys(failures))
+
+    def _all_fail(self, reason: str) -> list[Failure]:
+        return [Failure(detector.name, reason) for detector in self.detectors]
+
+    def _detect(
+        self, text: CanonicalText, context: Context, timings: dict[str, float]
+    ) -> tuple[list[Finding], list[Failure]]:
+        findings: list[Finding] = []
+        failures: list[Failure] = []
         ended = perf_counter()
-        timings["canonical"] = ended - began
         for detector in self.detectors:
             began = ended
             if context.deadline is not None and monotonic() > context.deadline:
@@ -75,7 +98,7 @@ class Filter:
             except Exception as error:
                 failures.append(Failure(detector.name, _reason(error)))
             ended = perf_counter()
-            timings[detector.name] = ended - began
+            timings[detector.name] = timings.get(detector.name, 0.0) + ended - began
         return findings, failures
 
     def _leaks(self, redacted: str, context: Context) -> bool:

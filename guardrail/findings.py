@@ -45,6 +45,9 @@ class Evidence:
     `excuse` says why the span may be said (`background`, `prompt` or `entitled`). Of a span that
     is left of a longer match, `matched` and `words` count all that is left of that match, and
     `excused` the units that were not counted.
+
+    `view` says through which disguise it was seen, the outer one first (`base64>rot13`); None for
+    what stands in the text as it is.
     """
 
     document: str | None = None
@@ -59,6 +62,7 @@ class Evidence:
     record: str | None = None
     excuse: str | None = None
     excused: int = 0
+    view: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,7 @@ def _finding_dict(finding: Finding) -> dict[str, Any]:
             "record": evidence.record,
             "excuse": evidence.excuse,
             "excused": evidence.excused,
+            "view": evidence.view,
         },
     }
 
