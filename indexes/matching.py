@@ -32,7 +32,7 @@ BATCH = 1024
 # Remainders compared at once. Files of remainders are padded by as many.
 WINDOW = 16
 # Units of the corpus in which two seeds are close by, or half as many, or something in between.
-TILE = 512
+TILE = 256
 # How often one gram of a response takes part in chains.
 REPEATS = 8
 # Slots of the tables that remember tiles and grams, at most: 8 MB.
