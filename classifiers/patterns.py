@@ -25,8 +25,6 @@ CONTEXT_AFTER = 30
 
 DIGIT_GAP = 3
 """Digits parted by at most so many other characters are one cluster."""
-REACH = 24
-"""How far a match of a rule with `digits` may reach beyond its first and last digit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +39,10 @@ class PatternRule:
     What has to be in the text, or else the rule is not run:
     `needs`: lower-case literals; every match, or what its pattern looks at around it, holds one of
     them in some case. `digits`: every match holds at least so many digits (0 to 9 of any script),
-    parted by no more than `DIGIT_GAP` other characters each, and no more than `REACH` characters
-    lie before the first or after the last.
+    parted by no more than `DIGIT_GAP` other characters each, and no more than `reach` characters
+    lie before the first of these or after the last.
+
+    `starts`: every match starts with one of `needs`, so that the rule is tried there only.
 
     `check` gets the value and says whether it can be one: a checksum, a range, a list.
     `score` (0 to 1) holds for a value without context; at 0 there is no finding without.
@@ -56,6 +56,8 @@ class PatternRule:
     score: float
     needs: tuple[str, ...] = ()
     digits: int = 0
+    reach: int = 24
+    starts: bool = False
     check: Callable[[str], bool] | None = None
     context: tuple[str, ...] = ()
     context_score: float = 0.0
@@ -85,15 +87,15 @@ class PatternEngine:
         if twice:
             raise UsageError(f"two rules are called {min(twice)!r}; give each its own name")
         self._always: list[int] = []
-        literals: dict[str, list[int]] = {}
+        literals: dict[str, tuple[list[int], list[int]]] = {}
         for number, rule in enumerate(self._compiled):
             if not rule.needs:
                 self._always.append(number)
             for literal in rule.needs:
-                literals.setdefault(literal, []).append(number)
+                literals.setdefault(literal, ([], []))[rule.rule.starts].append(number)
         self._automaton = ahocorasick.Automaton()
-        for literal, numbers in literals.items():
-            self._automaton.add_word(literal, tuple(numbers))
+        for literal, (anywhere, here) in literals.items():
+            self._automaton.add_word(literal, (len(literal) - 1, tuple(anywhere), tuple(here)))
         if literals:
             self._automaton.make_automaton()
         self._has_literals = bool(literals)
@@ -103,12 +105,12 @@ class PatternEngine:
         text, offsets = plain(raw)
         hits: list[Hit] = []
         clusters: list[tuple[int, int, int]] | None = None
-        for number in self._worth_running(text):
+        for number in self._worth_running(text, hits):
             rule = self._compiled[number]
             if rule.digits:
                 if clusters is None:
                     clusters = digit_clusters(text)
-                for start, end in _windows(clusters, rule.digits, len(text)):
+                for start, end in _windows(clusters, rule.digits, rule.reach, len(text)):
                     rule.find(text, start, end, hits)
             else:
                 rule.find(text, 0, len(text), hits)
@@ -116,20 +118,28 @@ class PatternEngine:
             hits = [hit._replace(start=offsets[hit.start], end=offsets[hit.end]) for hit in hits]
         return resolve(hits, len(raw))
 
-    def _worth_running(self, text: str) -> list[int]:
+    def _worth_running(self, text: str, hits: list[Hit]) -> list[int]:
+        """The rules to run over all of a text. Those that start with a literal are run here."""
         if not self._has_literals:
             return self._always
         found: set[int] = set()
         seen: set[tuple[int, ...]] = set()
-        for _, numbers in self._automaton.iter(text.lower()):
-            if numbers not in seen:
-                seen.add(numbers)
-                found.update(numbers)
+        lowered = text.lower()
+        if len(lowered) != len(text):  # a few capitals become two characters
+            lowered = "".join(low if len(low := char.lower()) == 1 else char for char in text)
+        for last, (back, anywhere, here) in self._automaton.iter(lowered):
+            if anywhere and anywhere not in seen:
+                seen.add(anywhere)
+                found.update(anywhere)
+            for number in here:
+                rule = self._compiled[number]
+                if (match := rule.pattern.match(text, last - back)) is not None:
+                    rule.take(text, match, hits)
         return self._always + sorted(found) if found else self._always
 
 
 class _Compiled:
-    __slots__ = ("check", "context", "digits", "group", "needs", "pattern", "rule")
+    __slots__ = ("check", "context", "digits", "group", "needs", "pattern", "reach", "rule")
 
     def __init__(self, rule: PatternRule) -> None:
         try:
@@ -142,23 +152,26 @@ class _Compiled:
             )
         self.rule = rule
         self.group = "value" if "value" in self.pattern.groupindex else 0
-        self.check, self.digits = rule.check, rule.digits
+        self.check, self.digits, self.reach = rule.check, rule.digits, rule.reach
         self.context = context_pattern(rule.context) if rule.context else None
         # A value that counts in context only cannot be where no context word is.
         self.needs = rule.needs or (rule.context if not rule.score else ())
 
     def find(self, text: str, start: int, end: int, hits: list[Hit]) -> None:
-        rule = self.rule
         for match in self.pattern.finditer(text, start, end):
-            first, last = match.span(self.group)
-            score = rule.score
-            if self.context is not None and (
-                self.context.search(text, max(0, first - CONTEXT_BEFORE), first)
-                or self.context.search(text, last, last + CONTEXT_AFTER)
-            ):
-                score = max(score, rule.context_score)
-            if not score or (self.check is not None and not self.check(text[first:last])):
-                continue
+            self.take(text, match, hits)
+
+    def take(self, text: str, match: re.Match[str], hits: list[Hit]) -> None:
+        """Add what a match found, if it stands up to the check."""
+        rule = self.rule
+        first, last = match.span(self.group)
+        score = rule.score
+        if self.context is not None and (
+            self.context.search(text, max(0, first - CONTEXT_BEFORE), first)
+            or self.context.search(text, last, last + CONTEXT_AFTER)
+        ):
+            score = max(score, rule.context_score)
+        if score and (self.check is None or self.check(text[first:last])):
             hits.append(Hit(first, last, score, rule.kind, rule.name))
 
 
@@ -204,19 +217,19 @@ def digit_clusters(text: str) -> list[tuple[int, int, int]]:
 
 
 def _windows(
-    clusters: list[tuple[int, int, int]], digits: int, length: int
+    clusters: list[tuple[int, int, int]], digits: int, reach: int, length: int
 ) -> Iterable[tuple[int, int]]:
     """Where a match with so many digits can lie, and a character more to look at on each side."""
     first = last = -1
     for start, end, count in clusters:
         if count < digits:
             continue
-        if start - REACH <= last:
-            last = end + REACH + 1
+        if start - reach <= last:
+            last = end + reach + 1
             continue
         if last >= 0:
             yield first, min(last, length)
-        first, last = max(0, start - REACH), end + REACH + 1
+        first, last = max(0, start - reach), end + reach + 1
     if last >= 0:
         yield first, min(last, length)
 
