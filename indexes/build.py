@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from guardrail.errors import CorpusIndexError, SourceError, UsageError
 from guardrail.indexes.documents import Unreadable
 from guardrail.indexes.grams import hash_grams, roll_grams
+from guardrail.indexes.identifiers import Identifiers, Identify, write_identifiers
 from guardrail.indexes.index import Index
 from guardrail.indexes.manifest import (
     FILE_NAME,
@@ -38,7 +39,7 @@ from guardrail.indexes.manifest import (
 )
 from guardrail.indexes.phrases import write_phrases
 from guardrail.indexes.readers import ReadOptions, Unit, plan
-from guardrail.indexes.runs import GramSource, Grid, Run
+from guardrail.indexes.runs import GramSource, Grid, Run, document_key
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.segment_writer import SegmentInfo, write_segment
 from guardrail.indexes.tombstones import bury
@@ -72,6 +73,7 @@ class BuildReport:
     short: int = 0
     replaced: int = 0
     unreadable_count: int = 0
+    identifiers: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
     resumed_units: int = 0
     dropped_postings: int = 0
@@ -94,6 +96,7 @@ def build(
     grid: Grid = DEFAULT_GRID,
     max_postings: int = DEFAULT_MAX_POSTINGS,
     phrases: Iterable[str] = (),
+    identify: Identify | None = None,
     jobs: int | None = None,
     strict: bool = False,
     replace_existing: bool = False,
@@ -102,7 +105,8 @@ def build(
     """Build an index of the documents under `paths` in the folder `out`.
 
     `jobs` is the number of worker processes (default: one a core). `strict` stops at the first
-    document that cannot be read (DocumentError). An index that `out` holds already is kept and
+    document that cannot be read (DocumentError). `identify` finds the identifiers in a text that
+    are stored with the index (see `identifiers`). An index that `out` holds already is kept and
     refused, or with `replace_existing` replaced in one step when the new one is complete.
     Raises UsageError, SourceError, SecretKeyError or CorpusIndexError.
     """
@@ -119,12 +123,23 @@ def build(
         manifest = Manifest.new(key, grid, max_postings)
         if not exists:
             remove_orphans(out, manifest)
-        segments, report = _read_and_merge(
-            paths, out, manifest, key, options or ReadOptions(), jobs, strict, "build", progress
+        segments, report, found = _read_and_merge(
+            paths,
+            out,
+            manifest,
+            key,
+            options or ReadOptions(),
+            identify,
+            jobs,
+            strict,
+            "build",
+            progress,
         )
         manifest = manifest.next(segments=tuple(segments))
         with disk(out):
-            manifest = replace(manifest, phrases=write_phrases(out, manifest, key, phrases))
+            stored = write_phrases(out, manifest, key, phrases)
+            stored |= write_identifiers(out, manifest, key, found)
+            manifest = replace(manifest, phrases=stored)
             publish(out, manifest, key)
         remove_orphans(out, manifest)
         shutil.rmtree(out / "work", ignore_errors=True)
@@ -139,6 +154,7 @@ def add(
     *,
     options: ReadOptions | None = None,
     phrases: Iterable[str] = (),
+    identify: Identify | None = None,
     jobs: int | None = None,
     strict: bool = False,
     progress: Progress = lambda stage, share: None,
@@ -155,8 +171,17 @@ def add(
         manifest = old.manifest
         remove_orphans(index, manifest)
         purpose = f"add {manifest.index_id} {manifest.generation}"
-        segments, report = _read_and_merge(
-            paths, index, manifest, key, options or ReadOptions(), jobs, strict, purpose, progress
+        segments, report, found = _read_and_merge(
+            paths,
+            index,
+            manifest,
+            key,
+            options or ReadOptions(),
+            identify,
+            jobs,
+            strict,
+            purpose,
+            progress,
         )
         added = [_document_keys(index, info, manifest, key) for info in segments]
         fresh = np.concatenate(added) if added else np.zeros(0, np.uint64)
@@ -169,9 +194,15 @@ def add(
         manifest = manifest.next(segments=(*manifest.segments, *segments))
         with disk(index):
             manifest = bury(index, manifest, key, old.segments, rows)
-            if wanted := list(phrases):
-                wanted = [*old.phrases, *wanted]
-                manifest = replace(manifest, phrases=write_phrases(index, manifest, key, wanted))
+            stored = write_phrases(index, manifest, key, [*old.phrases, *phrases])
+            added_keys = set(fresh.tolist())
+            kept = Identifiers(old.identifiers).without(
+                lambda place: document_key(key, *place) in added_keys
+            )
+            for one in found.all():
+                kept.add(one.kind, one.value, one.documents)
+            stored |= write_identifiers(index, manifest, key, kept)
+            manifest = replace(manifest, phrases=stored)
             publish(index, manifest, key)
         remove_orphans(index, manifest)
         shutil.rmtree(index / "work", ignore_errors=True)
@@ -222,18 +253,22 @@ def _read_and_merge(
     manifest: Manifest,
     key: Key,
     options: ReadOptions,
+    identify: Identify | None,
     jobs: int | None,
     strict: bool,
     purpose: str,
     progress: Progress,
-) -> tuple[list[SegmentInfo], BuildReport]:
+) -> tuple[list[SegmentInfo], BuildReport, Identifiers]:
     jobs = jobs or os.cpu_count() or 1
     if jobs < 1:
         raise UsageError(f"jobs is {jobs}; it must be at least 1")
     units = plan(paths, options)
+    if identify is not None:
+        purpose += " identifiers"
     work = _prepare(index, manifest, key, options, units, purpose)
     tasks = [
-        Task(number, unit, work, manifest.grid, key, options) for number, unit in enumerate(units)
+        Task(number, unit, work, manifest.grid, key, options, identify)
+        for number, unit in enumerate(units)
     ]
     report = BuildReport()
     done = [load_done(task) for task in tasks]
@@ -255,7 +290,12 @@ def _read_and_merge(
             raise SourceError(f"{first.source}: {first.reason} (--strict stops here)")
         runs = [Run(work, name, manifest.grid, key) for result in results for name in result.runs]
         segments = list(_merge(runs, index, manifest, key, jobs, progress))
-    return segments, report
+    found = Identifiers()
+    for result in results:
+        for kind, value, documents in result.identifiers:
+            found.add(kind, value, [(collection, id) for collection, id in documents])
+    report.identifiers = len(found.all())
+    return segments, report, found
 
 
 def _prepare(

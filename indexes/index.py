@@ -6,14 +6,16 @@ import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from guardrail.errors import CorpusIndexError, IndexDamagedError
 from guardrail.indexes.grams import GramKey, Hashes
+from guardrail.indexes.identifiers import Identifier, Identifiers, read_identifiers
 from guardrail.indexes.manifest import FILE_NAME, Manifest, read_manifest, segment_folder
 from guardrail.indexes.matching import Matches
 from guardrail.indexes.phrases import read_phrases
-from guardrail.indexes.runs import Grid
+from guardrail.indexes.runs import Grid, document_key
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.tombstones import read_tombstones
 from guardrail.keys import Key
@@ -47,10 +49,12 @@ class Index:
         manifest: Manifest,
         segments: Sequence[Segment],
         phrases: Sequence[str],
+        identifiers: Sequence[Identifier],
         key: Key,
     ) -> None:
         self.path, self.manifest, self.segments = path, manifest, tuple(segments)
         self.phrases = tuple(phrases)
+        self._stored_identifiers = tuple(identifiers)
         self.key = key
         self.grid: Grid = manifest.grid
         self.gram_key = GramKey.derive(key)
@@ -82,6 +86,7 @@ class Index:
                     for info in manifest.segments
                 ]
                 phrases = read_phrases(path, manifest, key)
+                identifiers = read_identifiers(path, manifest, key)
             except FileNotFoundError as error:
                 # A change that was published in between may have removed what the manifest named.
                 if _stamp(path) != stamp_before:
@@ -93,11 +98,22 @@ class Index:
                 raise CorpusIndexError(
                     f"cannot read {error.filename or path}: {error.strerror}"
                 ) from None
-            index = cls(path, manifest, segments, phrases, key)
+            index = cls(path, manifest, segments, phrases, identifiers, key)
             index.stamp = stamp_before
             index._check(check)
             return index
         raise CorpusIndexError(f"the index {path} changed five times while it was being opened")
+
+    @cached_property
+    def identifiers(self) -> tuple[Identifier, ...]:
+        """The identifiers that stand in a document which is not forgotten."""
+        living = {
+            int(value) for segment in self.segments for value in segment.table["key"][~segment.dead]
+        }
+        stored = Identifiers(self._stored_identifiers)
+        return tuple(
+            stored.without(lambda place: document_key(self.key, *place) not in living).all()
+        )
 
     def _check(self, check: bool | None) -> None:
         size = sum(size for info in self.manifest.segments for size, _ in info.files.values())

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from guardrail.errors import CorpusIndexError, GuardrailError
 from guardrail.indexes.documents import Unreadable
+from guardrail.indexes.identifiers import Identifiers, Identify
 from guardrail.indexes.readers import ReadOptions, Unit, read
 from guardrail.indexes.runs import Grid, RunWriter
 from guardrail.indexes.sealed import Sealer
@@ -36,6 +37,7 @@ class Task:
     grid: Grid
     key: Key
     options: ReadOptions
+    identify: Identify | None = None
 
     @property
     def name(self) -> str:
@@ -57,6 +59,7 @@ class Done:
     units: int = 0
     short: int = 0
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    identifiers: list[tuple[str, str, list[tuple[str, str]]]] = field(default_factory=list)
 
 
 def load_done(task: Task) -> Done | None:
@@ -136,16 +139,21 @@ def _work(task: Task) -> Done:
     """Read one unit and write its runs; in a worker process."""
     writer = RunWriter(task.work, task.name, task.grid, task.key)
     done = Done(runs=[])
+    found = Identifiers()
     for item in read(task.unit, task.options):
         if isinstance(item, Unreadable):
             done.unreadable.append((item.source, item.reason))
             continue
         units = writer.add(item)
+        if task.identify is not None:
+            for kind, value, _, _ in task.identify(item.text):
+                found.add(kind, value, [(item.collection, item.id)])
         done.documents += item.offset == 0
         done.chars += len(item.text)
         done.units += units
         done.short += item.offset == 0 and units < task.grid.bound
     writer.flush()
+    done.identifiers = [(one.kind, one.value, list(one.documents)) for one in found.all()]
     done.runs = writer.written
     done.digest = _digest(task, done.runs)
     blob = Sealer.derive(task.key, "work").seal(json.dumps(asdict(done)).encode(), task.name)

@@ -12,6 +12,7 @@ from guardrail.errors import UsageError
 
 if TYPE_CHECKING:
     from guardrail.indexes.build import BuildReport
+    from guardrail.indexes.identifiers import Identify
     from guardrail.indexes.readers import ReadOptions
     from guardrail.keys import Key
 
@@ -44,6 +45,12 @@ Phrases = Annotated[
     list[str],
     typer.Option("--phrases", help="File of protected phrases, one a line (repeatable)."),
 ]
+WithIdentifiers = Annotated[
+    bool,
+    typer.Option(
+        "--identifiers", help="Store the personal data and secrets found in documents, sealed."
+    ),
+]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Processes. Default: all cores.")]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first document that cannot be read.")
@@ -74,6 +81,7 @@ def build(
     max_postings: Annotated[
         int | None, typer.Option("--max-postings", help="Places kept of one gram and group.")
     ] = None,
+    identifiers: WithIdentifiers = False,
     jobs: Jobs = None,
     strict: Strict = False,
     replace: Annotated[
@@ -98,6 +106,7 @@ def build(
             grid=grid,
             max_postings=max_postings or building.DEFAULT_MAX_POSTINGS,
             phrases=_phrases(phrases),
+            identify=_identify(identifiers),
             jobs=jobs,
             strict=strict,
             replace_existing=replace,
@@ -118,6 +127,7 @@ def add(
     collection_field: CollectionField = None,
     label_field: LabelField = None,
     phrases: Phrases = [],  # noqa: B006
+    identifiers: WithIdentifiers = False,
     jobs: Jobs = None,
     strict: Strict = False,
     as_json: AsJson = False,
@@ -136,6 +146,7 @@ def add(
             key,
             options=options,
             phrases=_phrases(phrases),
+            identify=_identify(identifiers),
             jobs=jobs,
             strict=strict,
             progress=progress,
@@ -267,6 +278,14 @@ def _phrases(files: list[str]) -> list[str]:
     return phrases
 
 
+def _identify(wanted: bool) -> Identify | None:
+    if not wanted:
+        return None
+    from guardrail.classifiers.identifiers import identifiers
+
+    return identifiers
+
+
 def _print_report(report: BuildReport, out: str, done: str, bound: int, as_json: bool) -> None:
     if as_json:
         print_json({"index": out, "bound": bound, **report.to_dict()})
@@ -281,6 +300,8 @@ def _print_report(report: BuildReport, out: str, done: str, bound: int, as_json:
         out_console.print(
             f"went on from an interrupted build: {report.resumed_units} parts were there"
         )
+    if report.identifiers:
+        out_console.print(f"{report.identifiers:,} identifiers are stored with the index")
     if report.replaced:
         out_console.print(f"{report.replaced:,} documents were there already and are replaced")
     if report.short:
