@@ -94,7 +94,7 @@ def run_tasks(tasks: list[Task], jobs: int, strict: bool) -> Iterator[tuple[Task
     pool = ProcessPoolExecutor(
         min(jobs, len(tasks)),
         multiprocessing.get_context("spawn"),
-        initializer=_become_worker,
+        initializer=become_worker,
         initargs=(os.getpid(),),
     )
     source = iter(tasks)
@@ -124,7 +124,7 @@ def run_tasks(tasks: list[Task], jobs: int, strict: bool) -> Iterator[tuple[Task
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _become_worker(parent: int) -> None:
+def become_worker(parent: int) -> None:
     """Leave interrupts to the parent, and do not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":

@@ -96,7 +96,7 @@ def build(
 
     key = load(key_file)
     grid = Grid(gram or building.DEFAULT_GRID.gram, stride or building.DEFAULT_GRID.stride)
-    options = _options(text_field, id_field, collection, label, collection_field, label_field)
+    options = read_options(text_field, id_field, collection, label, collection_field, label_field)
     with progress_bar(quiet=as_json) as progress:
         report = building.build(
             paths,
@@ -138,7 +138,7 @@ def add(
     from guardrail.indexes.manifest import read_manifest
 
     key = load(key_file)
-    options = _options(text_field, id_field, collection, label, collection_field, label_field)
+    options = read_options(text_field, id_field, collection, label, collection_field, label_field)
     with progress_bar(quiet=as_json) as progress:
         report = building.add(
             paths,
@@ -249,7 +249,7 @@ def info(index: Index, key_file: KeyFile = None, as_json: AsJson = False) -> Non
     )
 
 
-def _options(
+def read_options(
     text_field: list[str],
     id_field: str,
     collection: str,
