@@ -42,7 +42,8 @@ class PatternRule:
     parted by no more than `DIGIT_GAP` other characters each, and no more than `reach` characters
     lie before the first of these or after the last.
 
-    `starts`: every match starts with one of `needs`, so that the rule is tried there only.
+    `starts`: every match starts with one of `needs`, or where there are none with the first of a
+    run of digits, or at most `back` characters before it; the rule is tried there only.
 
     `check` gets the value and says whether it can be one: a checksum, a range, a list.
     `score` (0 to 1) holds for a value without context; at 0 there is no finding without.
@@ -58,6 +59,7 @@ class PatternRule:
     digits: int = 0
     reach: int = 24
     starts: bool = False
+    back: int = 0
     check: Callable[[str], bool] | None = None
     context: tuple[str, ...] = ()
     context_score: float = 0.0
@@ -89,13 +91,15 @@ class PatternEngine:
         self._always: list[int] = []
         literals: dict[str, tuple[list[int], list[int]]] = {}
         for number, rule in enumerate(self._compiled):
+            at_literal = rule.rule.starts and bool(rule.rule.needs)
             if not rule.needs:
                 self._always.append(number)
             for literal in rule.needs:
-                literals.setdefault(literal, ([], []))[rule.rule.starts].append(number)
+                literals.setdefault(literal, ([], []))[at_literal].append(number)
         self._automaton = ahocorasick.Automaton()
         for literal, (anywhere, here) in literals.items():
-            self._automaton.add_word(literal, (len(literal) - 1, tuple(anywhere), tuple(here)))
+            tried = tuple((number, self.rules[number].back) for number in here)
+            self._automaton.add_word(literal, (len(literal) - 1, tuple(anywhere), tried))
         if literals:
             self._automaton.make_automaton()
         self._has_literals = bool(literals)
@@ -104,14 +108,24 @@ class PatternEngine:
         """The values in a text, in order of place, overlaps resolved (see `resolve`)."""
         text, offsets = plain(raw)
         hits: list[Hit] = []
-        clusters: list[tuple[int, int, int]] | None = None
+        clusters: list[Cluster] | None = None
+        most = 0
         for number in self._worth_running(text, hits):
             rule = self._compiled[number]
             if rule.digits:
                 if clusters is None:
                     clusters = digit_clusters(text)
-                for start, end in _windows(clusters, rule.digits, rule.reach, len(text)):
-                    rule.find(text, start, end, hits)
+                    most = max((cluster.digits for cluster in clusters), default=0)
+                if rule.digits > most:
+                    continue
+                if rule.starts:
+                    for cluster in clusters:
+                        if cluster.digits >= rule.digits:
+                            for start in cluster.runs:
+                                rule.try_at(text, start, rule.back, hits)
+                else:
+                    for start, end in _windows(clusters, rule.digits, rule.reach, len(text)):
+                        rule.find(text, start, end, hits)
             else:
                 rule.find(text, 0, len(text), hits)
         if offsets is not None:
@@ -131,15 +145,24 @@ class PatternEngine:
             if anywhere and anywhere not in seen:
                 seen.add(anywhere)
                 found.update(anywhere)
-            for number in here:
-                rule = self._compiled[number]
-                if (match := rule.pattern.match(text, last - back)) is not None:
-                    rule.take(text, match, hits)
+            for number, before in here:
+                self._compiled[number].try_at(text, last - back, before, hits)
         return self._always + sorted(found) if found else self._always
 
 
 class _Compiled:
-    __slots__ = ("check", "context", "digits", "group", "needs", "pattern", "reach", "rule")
+    __slots__ = (
+        "back",
+        "check",
+        "context",
+        "digits",
+        "group",
+        "needs",
+        "pattern",
+        "reach",
+        "rule",
+        "starts",
+    )
 
     def __init__(self, rule: PatternRule) -> None:
         try:
@@ -153,6 +176,7 @@ class _Compiled:
         self.rule = rule
         self.group = "value" if "value" in self.pattern.groupindex else 0
         self.check, self.digits, self.reach = rule.check, rule.digits, rule.reach
+        self.starts, self.back = rule.starts and not rule.needs, rule.back
         self.context = context_pattern(rule.context) if rule.context else None
         # A value that counts in context only cannot be where no context word is.
         self.needs = rule.needs or (rule.context if not rule.score else ())
@@ -160,6 +184,14 @@ class _Compiled:
     def find(self, text: str, start: int, end: int, hits: list[Hit]) -> None:
         for match in self.pattern.finditer(text, start, end):
             self.take(text, match, hits)
+
+    def try_at(self, text: str, start: int, back: int, hits: list[Hit]) -> None:
+        """Add what matches at a place, or at most `back` characters before it."""
+        match = self.pattern.match
+        for place in range(max(0, start - back), start + 1):
+            if (found := match(text, place)) is not None:
+                self.take(text, found, hits)
+                return
 
     def take(self, text: str, match: re.Match[str], hits: list[Hit]) -> None:
         """Add what a match found, if it stands up to the check."""
@@ -204,24 +236,43 @@ def resolve(hits: Iterable[Hit], length: int) -> list[Hit]:
 
 # --- digits -----------------------------------------------------------------------------------
 
-_CLUSTER = re.compile(rf"\d(?:[^\d]{{0,{DIGIT_GAP}}}\d)*+")
-_DIGIT = re.compile(r"\d")
+_RUN = re.compile(r"\d+")
 
 
-def digit_clusters(text: str) -> list[tuple[int, int, int]]:
-    """The clusters of digits in a text: where each starts and ends, and how many it has."""
-    return [
-        (match.start(), match.end(), len(_DIGIT.findall(match.group())))
-        for match in _CLUSTER.finditer(text)
-    ]
+class Cluster(NamedTuple):
+    """Digits near each other: where the first stands and the last ends, how many they are, and
+    where each run of them starts."""
+
+    start: int
+    end: int
+    digits: int
+    runs: tuple[int, ...]
+
+
+def digit_clusters(text: str) -> list[Cluster]:
+    """The clusters of digits in a text, in order."""
+    clusters: list[Cluster] = []
+    runs: list[int] = []
+    digits, end = 0, -DIGIT_GAP - 1
+    for match in _RUN.finditer(text):
+        start, after = match.span()
+        if start - end > DIGIT_GAP and runs:
+            clusters.append(Cluster(runs[0], end, digits, tuple(runs)))
+            runs, digits = [], 0
+        runs.append(start)
+        digits += after - start
+        end = after
+    if runs:
+        clusters.append(Cluster(runs[0], end, digits, tuple(runs)))
+    return clusters
 
 
 def _windows(
-    clusters: list[tuple[int, int, int]], digits: int, reach: int, length: int
+    clusters: Sequence[Cluster], digits: int, reach: int, length: int
 ) -> Iterable[tuple[int, int]]:
     """Where a match with so many digits can lie, and a character more to look at on each side."""
     first = last = -1
-    for start, end, count in clusters:
+    for start, end, count, _ in clusters:
         if count < digits:
             continue
         if start - reach <= last:

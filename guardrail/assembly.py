@@ -16,7 +16,7 @@ from guardrail.findings import Verdict
 from guardrail.indexes.detectors import OverlapDetector, PhraseDetector
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.keys import Key, key_from_environment, key_from_hook, load_key
-from guardrail.policy import KeySource, OverlapSettings, Policy
+from guardrail.policy import KeySource, OverlapSettings, PiiSettings, Policy, SecretsSettings
 from guardrail.policy_file import default_policy, load_policy
 
 StrPath = str | os.PathLike[str]
@@ -122,6 +122,14 @@ class _Assembly:
     def declared(self) -> list[Detector]:
         detectors: list[Detector] = []
         for name, settings in self._policy.detectors.items():
+            if isinstance(settings, PiiSettings):
+                detectors.append(_pii(name, settings))
+                continue
+            if isinstance(settings, SecretsSettings):
+                from guardrail.classifiers.secrets import SecretsDetector
+
+                detectors.append(SecretsDetector(name))
+                continue
             watched = self._watch(map(os.fspath, settings.indexes))
             if isinstance(settings, OverlapSettings):
                 detectors.append(OverlapDetector(name, watched))
@@ -163,6 +171,30 @@ class _Assembly:
         if self._given is not None:
             return load_key(self._given)
         return key_from(self._policy.key)
+
+
+def _pii(name: str, settings: PiiSettings) -> Detector:
+    from guardrail.classifiers.pii.detector import PiiDetector
+
+    pool = None
+    if settings.level == "full" or settings.recognizers is not None:
+        # Presidio and spaCy take seconds and are an extra: loaded for those who ask for them.
+        from guardrail.classifiers.pii.pool import AnalyzerPool
+        from guardrail.classifiers.pii.presidio import Analyzer
+
+        model = settings.model if settings.level == "full" else None
+        pool = AnalyzerPool(
+            lambda: Analyzer(settings.language, model, settings.recognizers, settings.min_score),
+            settings.workers,
+            settings.timeout,
+        )
+    return PiiDetector(
+        name,
+        pool,
+        kinds=settings.kinds,
+        allow_list=settings.allow_list or (),
+        allow_list_match=settings.allow_list_match,
+    )
 
 
 def key_from(source: KeySource | None) -> Key:

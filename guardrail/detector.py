@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from guardrail.errors import DetectorError
 from guardrail.findings import Finding
 from guardrail.text import CanonicalText
 
@@ -31,12 +32,22 @@ class Context:
 EMPTY_CONTEXT = Context()
 
 
+class Unfinished(DetectorError):
+    """What a detector raises that judged a text in part: the policy decides on `findings` as on any
+    others, besides the failure. `covered` is the share (0..1) of the text that was judged."""
+
+    def __init__(self, reason: str, findings: Sequence[Finding], covered: float = 0.0) -> None:
+        super().__init__(reason)
+        self.findings, self.covered = tuple(findings), covered
+
+
 class Detector(Protocol):
     """Finds spans in a text. Implementations are thread-safe.
 
     `name` is unique in a filter. `window` is the longest span, in code points, that the detector
     needs to see at once, or None where it needs a whole segment. An exception from `scan` becomes
-    a `Failure`: a detector that cannot judge raises, and never returns nothing instead.
+    a `Failure`: a detector that cannot judge raises, and never returns nothing instead. One that
+    found something before it failed raises `Unfinished`.
     """
 
     @property

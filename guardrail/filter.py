@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import monotonic, perf_counter
 
-from guardrail.detector import EMPTY_CONTEXT, Context, Detector
+from guardrail.detector import EMPTY_CONTEXT, Context, Detector, Unfinished
 from guardrail.errors import GuardrailError, UsageError
 from guardrail.findings import Action, Failure, Finding, Verdict
 from guardrail.policy import Policy
@@ -72,6 +72,9 @@ class Filter:
                 continue
             try:
                 findings += detector.scan(text, context)
+            except Unfinished as error:
+                findings += error.findings
+                failures.append(Failure(detector.name, str(error), error.covered))
             except Exception as error:
                 failures.append(Failure(detector.name, _reason(error)))
             ended = perf_counter()

@@ -38,7 +38,8 @@ class Evidence:
     `matched` is the length of the match in canonical units, `words` the number of words (runs
     without white space) of the response that it covers. `corpus_start` and `corpus_end` are code
     points of the named document as it was read, exact to a few. `copies` is the number of
-    documents of the same collection and labels that hold the passage: at least so many.
+    documents of the same collection and labels that hold the passage: at least so many. `in_prompt`
+    says that the value stands in the prompt as well, for detectors that look there.
     """
 
     document: str | None = None
@@ -50,6 +51,7 @@ class Evidence:
     words: int | None = None
     copies: int | None = None
     index: str | None = None
+    in_prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ def _finding_dict(finding: Finding) -> dict[str, Any]:
             "words": evidence.words,
             "copies": evidence.copies,
             "index": evidence.index,
+            "in_prompt": evidence.in_prompt,
         },
     }
 

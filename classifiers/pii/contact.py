@@ -10,17 +10,35 @@ from guardrail.classifiers.patterns import PatternRule
 from guardrail.classifiers.pii import checksums as c
 
 # Names and numbers that are set aside for examples (RFC 2606, 5737, 3849, 7042) belong to no one.
-_EXAMPLE_DOMAINS = ("example.com", "example.org", "example.net", "domain.com", "test.com")
 _EXAMPLE_ENDS = (".example", ".test", ".invalid", ".localhost", ".local")
 
 
-def _mailbox(value: str) -> bool:
+# Mailboxes of a function: reported with a low score, as no one in particular reads them.
+_ROLES = (
+    "abuse|account|accounts|admin|billing|bugs|care|contact|customer[._-]?(?:care|service|support)|customerservice"
+    "|dpo|enquiries|feedback|hello|help|helpdesk|hr|info|inquiries|jobs|kundenbetreuung|kundenservice|legal|mail"
+    "|marketing|media|no-?reply|office|orders|postmaster|press|privacy|sales|security|service|services|support"
+    "|team|webmaster"
+)
+_ROLE = re.compile(rf"(?:{_ROLES})(?:[._-][\w.-]*)?@", re.IGNORECASE)
+_MAILBOX = r"(?<![\w.+%-])[\w.+%'-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-]|\.[^\W\d_])"
+
+
+def _is_example(value: str) -> bool:
     domain = value.rpartition("@")[2].lower()
-    return not (
-        domain in _EXAMPLE_DOMAINS
+    return (
+        domain.split(".")[0] in ("example", "domain", "yourdomain", "test")
         or domain.endswith(_EXAMPLE_ENDS)
-        or domain.endswith(tuple(f".{name}" for name in _EXAMPLE_DOMAINS))
+        or domain.endswith((".example.com", ".example.org", ".example.net"))
     )
+
+
+def _mailbox(value: str) -> bool:
+    return not (_is_example(value) or _ROLE.match(value))
+
+
+def _role_mailbox(value: str) -> bool:
+    return not _is_example(value) and _ROLE.match(value) is not None
 
 
 def _public_ip(value: str) -> bool:
@@ -48,6 +66,12 @@ _PHONE = ("phone", "phone number", "telephone", "tel", "tel no", "call", "mobile
 # Regions whose numbers are taken without a country code, where they start with a 0 and are grouped.
 
 
+# Kinds of numbers that belong to no person (phonenumbers.PhoneNumberType): toll-free, premium rate,
+# shared cost, and those of companies that are the same everywhere.
+_SERVICES = frozenset((3, 4, 5, 28))
+_TOLL_FREE = re.compile(r"(?:00|\+)?1?8(?:00|33|44|55|66|77|88)\d{7}")
+
+
 def _valid(number: str, regions: Iterable[str | None]) -> bool:
     # Imported by the first candidate: it takes a tenth of a second.
     import phonenumbers
@@ -58,7 +82,7 @@ def _valid(number: str, regions: Iterable[str | None]) -> bool:
         except phonenumbers.NumberParseException:
             continue
         if phonenumbers.is_valid_number(parsed):
-            return True
+            return phonenumbers.number_type(parsed) not in _SERVICES
     return False
 
 
@@ -78,7 +102,9 @@ def _trunk(value: str) -> bool:
 def _dialled(value: str) -> bool:
     """What stands beside a word for a telephone: 7 to 15 digits that are no date."""
     count = sum(char.isdecimal() for char in value)
-    return 7 <= count <= 15 and not _DATE.fullmatch(value.strip())
+    if not 7 <= count <= 15 or _DATE.fullmatch(value.strip()):
+        return False
+    return not _TOLL_FREE.fullmatch("".join(char for char in value if char.isdecimal()))
 
 
 _DATE = re.compile(
@@ -87,73 +113,65 @@ _DATE = re.compile(
 _EXTENSION = r"(?: ?(?:x|ext\.?|extension|#) ?\d{1,6})?"
 
 CONTACT = (
-    PatternRule(
-        "email", "email_address",
-        r"(?<![\w.+%-])[\w.+%'-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-]|\.[^\W\d_])",
-        0.95, needs=("@",), check=_mailbox,
-    ),
+    PatternRule("email", "email_address", _MAILBOX, 0.95, needs=("@",), check=_mailbox),
+    PatternRule("email_role", "email_address", _MAILBOX, 0.5, needs=("@",), check=_role_mailbox),
     PatternRule(
         "email_obfuscated", "email_address",
-        r"(?<![\w.+-])[\w.+-]{1,64} ?(?:\[at\]|\(at\)|\{at\}| at ) ?[\w-]{1,63}(?: ?(?:\[dot\]|\(dot\)|\{dot\}| dot ) ?[\w-]{2,63}){1,4}(?!\w)",
+        r"(?<![\w.+-])[\w.+-]{1,64}(?: ?(?:\[dot\]|\(dot\)| dot ) ?[\w+-]{1,64}){0,3} ?(?:\[at\]|\(at\)|\{at\}| at ) ?[\w-]{1,63}(?: ?(?:\[dot\]|\(dot\)|\{dot\}| dot ) ?[\w-]{2,63}){1,4}(?!\w)",
         0.85, needs=("dot]", "dot)", "dot}", " dot "),
     ),
     PatternRule(
         "url", "url",
         r"(?i:\b(?:https?|ftp)://|\bwww\.)[^\s<>\"'`{}|\\^\[\]]{3,2000}(?<![.,;:!?)*_~])",
-        0.6, needs=("://", "www."),
-    ),
-    PatternRule(
-        "domain", "url",
-        r"(?<![\w@./-])(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.){1,4}(?:com|org|net|edu|gov|mil|info|biz|co\.uk|de|fr|nl|ca|au|jp|br|it|es|ch|se|no|dk|fi|pl|eu|us|uk|in|ru|cn)(?:/[^\s<>\"'`]{0,500}(?<![.,;:!?)*_~]))?(?![\w@-]|\.\w|\()",
-        0.5, needs=(".com", ".org", ".net", ".edu", ".gov", ".co.uk", ".de", ".fr", ".eu", ".info"),
+        0.6, needs=("http://", "https://", "ftp://", "www."), starts=True,
     ),
     PatternRule(
         "handle", "username", r"(?<![\w@./])@[A-Za-z_][\w.]{1,29}(?<!\.)(?!\w|[@(/])", 0,
-        needs=("@",), context=("twitter", "instagram", "tiktok", "telegram", "handle", "mastodon", "threads",
+        needs=("@",), starts=True, context=("twitter", "instagram", "tiktok", "telegram", "handle", "mastodon", "threads",
                                "snapchat", "follow", "username", "discord", "tweet", "dm"), context_score=0.7,
     ),
     PatternRule(
         "username", "username",
         r"(?i:\b(?:user ?name|user ?id|login(?: name)?|screen ?name|handle|gamertag|account name)(?: is|:| =|=)\s{0,3}[\"'`]?)(?P<value>(?=[^\s]{0,30}[\d_.-])[\w.@-]{3,40}(?<![.]))",
-        0.7, needs=("user", "login", "screen", "handle", "gamertag", "account name"),
+        0.7, needs=("user", "login", "screen", "handle", "gamertag", "account name"), starts=True,
     ),
     PatternRule(
         "phone_international", "phone_number",
         rf"(?<![\w+])(?:\+|00)[ (]?[1-9](?:[ ().\-/]{{0,2}}\d){{6,14}}{_EXTENSION}(?!\w|-\d)", 0.9,
-        digits=7, check=_international,
+        digits=7, starts=True, back=3, check=_international,
     ),
     PatternRule(
         "phone_north_american", "phone_number",
         rf"(?<![\w.+/-])(?:1[ .-])?(?:\([2-9]\d{{2}}\) ?|[2-9]\d{{2}}([ .-]))[2-9]\d{{2}}[ .-]\d{{4}}{_EXTENSION}(?![\w/]|[-.]\d)",
-        0.8, digits=10, check=_north_american, context=_PHONE, context_score=0.9,
+        0.8, digits=10, starts=True, back=1, check=_north_american, context=_PHONE, context_score=0.9,
     ),
     PatternRule(
         "phone_trunk", "phone_number",
-        r"(?<![\w.,+/-])\(?0\d{1,5}\)?(?:[ ./-]{1,3}\d{2,8}){1,5}(?![\w/]|[-.,]\d)", 0.75,
-        digits=8, check=_trunk, context=_PHONE, context_score=0.9,
+        r"(?<![\w.,+/-])(?<!\d[ ./-])\(?0\d{1,5}\)?(?:[ ./-]{1,3}\d{2,8}){1,5}(?![\w/]|[-.,]\d)", 0.75,
+        digits=8, starts=True, back=1, check=_trunk, context=_PHONE, context_score=0.9,
     ),
     PatternRule(
         "phone_in_context", "phone_number",
         rf"(?<![\w.,+$€£/-])(?:\+ ?)?\(?\d(?:[ ().\-/]{{0,2}}\d){{6,14}}{_EXTENSION}(?![\w/%]|[-.,]\d)", 0,
-        digits=7, check=_dialled, context=_PHONE, context_score=0.75,
+        digits=7, starts=True, back=3, check=_dialled, context=_PHONE, context_score=0.75,
     ),
     PatternRule(
         "ipv4", "ip_address",
         r"(?<![\w.-])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w-]|\.\d)",
-        0.7, digits=4, check=_public_ip,
+        0.7, digits=4, starts=True, check=_public_ip,
         context=("ip", "ip address", "ipv4", "host", "server", "client", "address"), context_score=0.85,
     ),
     PatternRule(
         "ipv6", "ip_address", r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:.]\w|\w)",
-        0.8, needs=(":",), digits=1, check=_public_ip,
+        0.8, needs=(":",), starts=True, back=4, check=_public_ip,
     ),
     PatternRule(
         "mac", "mac_address",
-        r"(?<![\w:.-])(?:[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![\w:-])",
-        0.85, digits=1, check=_mac,
+        r"(?<![\w:.-])[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})(?![\w:-])",
+        0.85, needs=(":", "-"), starts=True, back=2, check=_mac,
     ),
     PatternRule(
         "imei", "device_id", r"(?<![\w-])\d{2}[- ]?\d{6}[- ]?\d{6}[- ]?\d(?![\w-])", 0,
-        digits=15, check=c.luhn, context=("imei", "device"), context_score=0.9,
+        digits=15, starts=True, check=c.luhn, context=("imei", "device"), context_score=0.99,
     ),
 )  # fmt: skip

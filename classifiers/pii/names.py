@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from guardrail.classifiers.patterns import PatternRule
 
 _NAME = r"[^\W\d_a-zß-öø-ÿ](?:[^\W\d_]|['’-](?=[^\W\d_])){1,24}"
@@ -11,21 +13,44 @@ _FULL = rf"{_NAME}(?: {{1,2}}(?:{_MIDDLE} ){{0,2}}{_NAME}){{0,2}}"
 # What introduces a name in running text and in forms. A word of a sentence that follows by chance
 # does not start with a capital.
 _CUES = (
-    r"my name is|my name's|name is|names? (?:was|are)|named|called|call me|calls me|call (?:him|her)"
-    r"|(?:first|last|full|given|family|maiden|middle|sur)[ -]?names? ?(?:is|:|\?)|surname (?:is|:)|i am called"
-    r"|under (?:the|my|his|her) name|in the name of|on behalf of|signed(?: by)?:?|directed by:?|written by:?"
-    r"|sung by|prepared by:?|reviewed by:?|authored by:?|attn\.?:?|attention:|c/o"
+    "my name is", "my name's", "name is", "names are", "name was", "named", "called", "call me", "calls me",
+    "call him", "call her", "first name:", "last name:", "full name:", "surname:", "surname is", "last name?",
+    "first name?", "i am called", "under the name", "under my name", "under his name", "under her name",
+    "in the name of", "on behalf of", "signed", "signed by", "directed by", "written by", "sung by",
+    "prepared by", "reviewed by", "authored by", "attn", "attention:", "c/o",
+)  # fmt: skip
+_TITLES = ("mr", "mrs", "ms", "miss", "mx", "dr", "prof", "professor", "sir", "madam", "herr", "frau", "monsieur",
+           "madame", "señor", "señora", "sr", "sra", "signor", "signora", "rev", "capt", "sgt", "judge", "nurse")  # fmt: skip
+_FIELDS = ("name", "patient", "customer", "client", "employee", "contact", "author", "sender", "recipient",
+           "from", "to", "cc")  # fmt: skip
+_GREETINGS = (
+    "dear",
+    "hi",
+    "hello",
+    "hey",
+    "regards",
+    "best,",
+    "best\n",
+    "sincerely",
+    "cheers",
+    "thanks",
+    "yours",
+    "love",
 )
 
+
+def _any(words: tuple[str, ...]) -> str:
+    return "(?i:" + "|".join(map(re.escape, sorted(words, key=len, reverse=True))) + ")"
+
+
+_TITLE = rf"{_any(_TITLES)}\.?"
+
 NAMES = (
-    PatternRule("titled", "person",
-                rf"(?<!\w)(?i:mr|mrs|ms|miss|mx|dr|prof|professor|sir|madam|herr|frau|monsieur|madame|señora?|sr|sra|signora?|rev|capt|sgt|judge|nurse)\.? (?P<value>{_FULL})", 0.8,
-                needs=("mr", "ms ", "ms.", "miss ", "dr", "prof", "sir ", "madam", "herr ", "frau ", "monsieur", "señor", "sr", "signor", "rev", "capt", "sgt", "judge", "nurse", "mx")),
-    PatternRule("introduced", "person", rf"(?<!\w)(?i:{_CUES})\s{{1,3}}(?:(?i:mr|mrs|ms|miss|dr|prof)\.? )?(?P<value>{_FULL})", 0.75,
-                needs=("name", "called", "call ", "calls ", "behalf", "signed", " by", "att", "c/o")),
-    PatternRule("form_field", "person",
-                rf"(?im:^[ \t>*|\"'-]{{0,8}}(?:full |first |last |patient |customer |client |employee |contact )?(?:name|patient|customer|client|employee|contact|author|sender|recipient|from|to|cc)[\"']?(?: ?name)?[ \t]*[:=][ \t\"'*]{{0,6}})(?P<value>{_FULL})", 0.7,
-                needs=("name", "patient", "customer", "client", "employee", "contact", "author", "sender", "recipient", "from", "to:", "cc")),
-    PatternRule("greeting", "person", rf"(?m:^[ \t>]{{0,8}})(?i:dear|hi|hello|hey|regards|best|sincerely|cheers|thanks|yours|love),?\s{{1,3}}(?P<value>{_FULL})(?=[ \t]*[,.!:\n]|[ \t]*$)", 0.6,
-                needs=("dear", "hi ", "hello", "hey", "regards", "best", "sincerely", "cheers", "thanks", "yours", "love")),
+    PatternRule("titled", "person", rf"(?<!\w){_TITLE} (?P<value>{_FULL})", 0.8, needs=tuple(f"{title}{end}" for title in _TITLES for end in (" ", ". ")), starts=True),
+    PatternRule("introduced", "person", rf"(?<!\w){_any(_CUES)}:?\s{{1,3}}(?:{_TITLE} )?(?P<value>{_FULL})", 0.75,
+                needs=tuple(f"{cue}{end}" for cue in _CUES for end in (" ", ": ")), starts=True),
+    PatternRule("form_field", "person", rf"(?<!\w){_any(_FIELDS)}[\"']?(?: ?(?i:name))?[ \t]{{0,3}}:[ \t\"'*]{{0,8}}(?:{_TITLE} )?(?P<value>{_FULL})", 0.7,
+                needs=tuple(f"{field}{end}" for field in _FIELDS for end in (":", " :", " name:", "\":", "':")), starts=True),
+    PatternRule("greeting", "person", rf"(?<!\w){_any(_GREETINGS)},?\s{{1,3}}(?!{_TITLE}(?!\w))(?P<value>{_FULL})(?=[ \t]{{0,3}}(?:[,.!:\n]|$))", 0.6,
+                needs=tuple(f"{word}{end}" for word in _GREETINGS for end in (" ", ",", "\n")), starts=True),
 )  # fmt: skip
