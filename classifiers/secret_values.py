@@ -67,6 +67,8 @@ def is_ordinary(value: str) -> bool:
     words = _WORD.findall(value)
     if not words:
         return len(value) < 8
+    if 2 * sum(map(len, words)) < len(value.replace(" ", "")):
+        return False
     if sum(map(str.isdigit, value)) > 4:
         return False
     left = sum(len(_ORDINARY.sub("", word)) for word in words)
