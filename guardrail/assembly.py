@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from guardrail.anonymise import Anonymiser
 from guardrail.detector import Context, Detector
 from guardrail.errors import UsageError
 from guardrail.filter import Filter
@@ -36,6 +37,7 @@ class Guardrail:
         """For detectors of one's own; see `from_policy` for those that a policy names."""
         self._filter = Filter(policy, detectors)
         self._indexes: tuple[WatchedIndex, ...] = ()
+        self._anonymiser: Anonymiser | None = None
 
     @classmethod
     def from_policy(
@@ -61,6 +63,9 @@ class Guardrail:
         if added:
             detectors += assembly.added(added)
         guardrail = cls(policy, detectors)
+        if policy.redaction.operators:
+            guardrail._anonymiser = Anonymiser(policy.redaction, assembly.secret())
+            guardrail._filter = Filter(policy, detectors, guardrail._anonymiser.redaction)
         guardrail._indexes = tuple(assembly.opened.values())
         return guardrail
 
@@ -79,12 +84,23 @@ class Guardrail:
         model: str | None = None,
         logprobs: Sequence[float] | None = None,
         timeout: float | None = None,
+        conversation: str | None = None,
     ) -> Verdict:
         """The verdict on one response; `verdict.text` is safe to send. See `Context` for the rest;
         `timeout` is in seconds."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        context = Context(prompt, identity, frozenset(entitlements), model, logprobs, deadline)
+        context = Context(
+            prompt, identity, frozenset(entitlements), model, logprobs, deadline, conversation
+        )
         return self._filter.check(response, context)
+
+    def restore(self, text: str) -> str:
+        """A redacted text with what the operator `encrypt` made turned back into the values. For
+        those who may see them: the key is all that it takes. Raises UsageError where the policy
+        has no operators, SecretKeyError where a value was encrypted with another key."""
+        if self._anonymiser is None:
+            raise UsageError("the policy has no redaction operators: there is nothing to restore")
+        return self._anonymiser.restore(text)
 
     async def acheck(self, response: str, **options: object) -> Verdict:
         """`check` in a thread, so that a long response does not hold up the event loop."""
@@ -157,10 +173,10 @@ class _Assembly:
         paths = list(paths)
         for path in paths:
             if path not in self.opened:
-                self.opened[path] = WatchedIndex(path, self._secret(), check=self._check)
+                self.opened[path] = WatchedIndex(path, self.secret(), check=self._check)
         return [self.opened[path] for path in paths]
 
-    def _secret(self) -> Key:
+    def secret(self) -> Key:
         if self._key is None:
             self._key = self._find_key()
         return self._key

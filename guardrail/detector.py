@@ -18,7 +18,8 @@ class Context:
     `entitlements`: collections that the one who asks may see. `logprobs`: the natural logarithms of
     the probabilities of the response's tokens, as the model gave them. `deadline`: the value of
     `time.monotonic()` past which no detector starts, and a slow one should give up. The detectors
-    over indexes need only the text; the rest is for those that judge by more.
+    over indexes need only the text; the rest is for those that judge by more. `conversation` names
+    what the response belongs to: within it, one value has one pseudonym.
     """
 
     prompt: str | None = None
@@ -27,6 +28,7 @@ class Context:
     model: str | None = None
     logprobs: Sequence[float] | None = None
     deadline: float | None = None
+    conversation: str | None = None
 
 
 EMPTY_CONTEXT = Context()

@@ -377,6 +377,44 @@ class Rule(_Part):
     )
 
 
+class OperatorSettings(_Part):
+    """How one kind of finding is anonymised, by the names of Presidio's anonymizer."""
+
+    operator: Literal["replace", "mask", "hash", "encrypt", "pseudonym"] = Field(
+        description="replace: a fixed text; mask: signs in place of characters; hash: a keyed "
+        "digest; encrypt: what the key restores; pseudonym: one name for one value in a "
+        "conversation."
+    )
+    new_value: str | None = Field(
+        default=None, min_length=1, max_length=MAX_LABEL, description="The text of replace."
+    )
+    masking_char: str = Field(
+        default="*", min_length=1, max_length=1, description="The sign of mask."
+    )
+    chars_to_mask: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        default=None, description="How many characters are masked; none: all."
+    )
+    from_end: bool = Field(
+        default=False, strict=True, description="Whether mask starts at the end."
+    )
+
+    @field_validator("new_value")
+    @classmethod
+    def _usable(cls, value: str | None) -> str | None:
+        problem = None if value is None else label_problem(value)
+        if problem is not None:
+            raise PydanticCustomError("label", "{problem}", {"problem": problem})
+        return value
+
+    @model_validator(mode="after")
+    def _has_value(self) -> OperatorSettings:
+        if (self.operator == "replace") != (self.new_value is not None):
+            raise PydanticCustomError(
+                "order", "new_value is needed by the operator replace, and used by no other"
+            )
+        return self
+
+
 class RedactionSettings(_Part):
     """What stands in the place of redacted text."""
 
@@ -388,6 +426,9 @@ class RedactionSettings(_Part):
         default=DEFAULT_LABEL,
         max_length=MAX_LABEL,
         description="The label; {kind} in it becomes the kind of finding.",
+    )
+    operators: dict[str, OperatorSettings] = Field(
+        default_factory=dict, description="How findings of single kinds are anonymised instead."
     )
 
     @field_validator("text")

@@ -21,6 +21,7 @@ from guardrail.policy import (
     Condition,
     DetectorSettings,
     KeySource,
+    OperatorSettings,
     Policy,
     RedactionSettings,
     Rule,
@@ -324,6 +325,8 @@ def _model(place: _Place, document: Any) -> type[BaseModel]:
             return Rule
         case ("key", *_):
             return KeySource
+        case ("redaction", "operators", _, *_):
+            return OperatorSettings
         case ("redaction", *_):
             return RedactionSettings
         case ("detectors", name, *_):

@@ -414,7 +414,8 @@ ERRORS = [
      ["p:3: redaction.text: holds an unknown placeholder; allowed: {kind}"]),
     (R + "detectors:\n  a: {type: magic}",
      ["p:4: detectors.a.type: given 'magic'; allowed: overlap, phrases, pii, secrets"]),
-    (R + "detectors:\n  a: {}", ["p:4: detectors.a.type: missing; allowed: overlap, phrases, pii, secrets"]),
+    (R + "detectors:\n  a: {}",
+     ["p:4: detectors.a.type: missing; allowed: overlap, phrases, pii, secrets"]),
     (R + "detectors:\n  a: 5", ["p:4: detectors.a: given 5; a mapping of fields is needed"]),
     (R + "detectors:\n  a:\n    type: overlap",
      ["p:4: detectors.a.indexes: missing; it has no default"]),
@@ -474,7 +475,7 @@ RULE_ERRORS = [
     ("  - name: a\n    action: flag\n    when:\n      any:\n        - min_wrds: 3",
      ["p:7: rules[0].when.any[0].min_wrds: unknown field (did you mean min_words?); allowed: "
       "detector, kind, collection, label, min_length, max_length, min_words, max_words, min_score, "
-      "max_score"]),
+      "max_score, in_prompt"]),
     ("  - {name: a, action: flag, when: {kind: x}}\n  - {name: a, action: flag, when: {kind: y}}",
      ["p:4: rules[1].name: a second rule is named 'a'"]),
     ("  - {name: a, action: flag}\n  - {name: b, action: flag, when: {kind: y}}",
