@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from guardrail.classifiers.patterns import Hit, resolve
 from guardrail.classifiers.pii.entities import refine
-from guardrail.classifiers.pii.pool import AnalyzerPool
+from guardrail.classifiers.pii.pool import CUSTOM, MODEL, AnalyzerPool
 from guardrail.classifiers.pii.rules import engine
 from guardrail.classifiers.supplied import Supplied
 from guardrail.detector import Context, Unfinished
@@ -58,8 +58,10 @@ class PiiDetector:
             found = self._pool.scan(raw, context.deadline)
         except DetectorError as error:
             raise Unfinished(str(error), self._findings(hits, text, context)) from None
-        hits = resolve([*hits, *refine(raw, found, hits)], len(raw))
-        return self._findings(hits, text, context)
+        named = refine(raw, [hit for hit in found if hit.rule == MODEL], hits)
+        # What a user's own recognizer finds is reported, whatever else it is.
+        own = [hit for hit in found if hit.rule == CUSTOM]
+        return self._findings([*resolve([*hits, *named], len(raw)), *own], text, context)
 
     def _findings(
         self, hits: Sequence[Hit], text: CanonicalText, context: Context

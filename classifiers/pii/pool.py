@@ -21,8 +21,12 @@ QUEUE = 32
 """Texts that may wait for each analyzer; one more is refused at once."""
 
 
+MODEL, CUSTOM = "model", "custom"
+
+
 class Analyzes(Protocol):
-    """What the pool needs of an analyzer."""
+    """What the pool needs of an analyzer. The `rule` of a hit says whether a model named it (MODEL)
+    or a recognizer that the user wrote (CUSTOM)."""
 
     kinds: frozenset[str]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guardrail.classifiers.patterns import Hit, PatternEngine
+from guardrail.classifiers.pii.pool import CUSTOM, MODEL
 from guardrail.classifiers.pii.rules import engine as rule_engine
 from guardrail.errors import DetectorError, UsageError
 
@@ -195,6 +196,7 @@ class Analyzer:
         self.kinds = frozenset(
             entity.lower() for recognizer in custom for entity in recognizer.supported_entities
         ) | (MODEL_KINDS if model else frozenset())
+        self._models = frozenset(recognizer.id for recognizer in named)
         registry = RecognizerRegistry([*named, *custom], supported_languages=[language])
         self._engine = AnalyzerEngine(
             registry=registry,
@@ -211,8 +213,13 @@ class Analyzer:
             for text, artifacts in self._nlp.process_batch(segments, language):
                 results = self._engine.analyze(text, language, nlp_artifacts=artifacts)
                 yield [
-                    Hit(r.start, r.end, r.score, r.entity_type.lower(), "presidio") for r in results
+                    Hit(r.start, r.end, r.score, r.entity_type.lower(), self._source(r))
+                    for r in results
                 ]
+
+    def _source(self, result: RecognizerResult) -> str:
+        named = (result.recognition_metadata or {}).get(RecognizerResult.RECOGNIZER_IDENTIFIER_KEY)
+        return MODEL if named in self._models else CUSTOM
 
 
 def _custom_recognizers(path: Path, language: str) -> list[EntityRecognizer]:
