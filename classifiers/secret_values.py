@@ -42,11 +42,21 @@ _ORDINARY = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[^\W\d_]+")
-# A call, a padded text, a sign or two, an identifier, one word: code rather than a password.
+# A call, a padded text, a sign or two, an identifier, one word, a path: no password.
 _CODE = re.compile(
-    r"^[\w.]+\(|^\s|\s$|^\W{0,2}[\w-]{1,3}\W{0,2}$|^[a-z]+(?:[._-][a-z]+)*$|^[A-Z][a-z]+$|^[A-Z_]+$"
+    r"^[\w.]+\(|^\s|\s$|^\W{0,2}[\w-]{1,3}\W{0,2}$|^[a-z]+(?:[._-][a-z]+)*$|^[A-Za-z]+$|^[A-Z_]+$|"
+    r"^[a-z_]+\d?(?:/[a-z_]+\d?)+$"
 )
-_CALL = re.compile(r"[\w.]+[\[(].*[\])][;,]?")
+# A label of a field, which speaks of secrets.
+_LABEL = re.compile(r"\s.*\b(?:keys?|tokens?|passwords?|secrets?)\b", re.IGNORECASE)
+_CALL = re.compile(r"[\w.]+[\[(].*")
+# Four letters: of random characters, 1 to 4 in 100 are half made of such runs (16 to 40 of them).
+_SPELLED = re.compile(r"[A-Z]?[a-z]{4,}")
+_CODE_WORD = re.compile(
+    r"base64|b64(?:en|de)code|utf_?(?:8|16)|(?:public|private)key|sha(?:1|256)(?!~)|\.[a-z]{1,4}$",
+    re.IGNORECASE,
+)
+_PART = re.compile(r"[A-Za-z]+\d{0,4}")
 _SYMBOL = re.compile(r"[^\w\s.,;()=:/+-]")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
@@ -98,13 +108,29 @@ def is_uuid(value: str) -> bool:
     return bool(_UUID.fullmatch(value))
 
 
+def is_identifier(value: str) -> bool:
+    """Whether a value is a name in code: `x25519.PublicKey`, `utf8_to_utf16`, `sha1TransformId`."""
+    if _CODE_WORD.search(value):
+        return True
+    letters = sum(map(str.isalpha, value))
+    cased = any(map(str.isupper, value)) and any(map(str.islower, value))
+    few_digits = 4 * sum(map(str.isdigit, value)) < len(value)
+    if cased and few_digits and 2 * sum(map(len, _SPELLED.findall(value))) >= letters:
+        return True
+    parts = re.split(r"[._/-]", value)
+    names = sum(_PART.fullmatch(part) is not None for part in parts)
+    return len(parts) > 3 and 4 * names >= 3 * len(parts)
+
+
 def looks_random(value: str) -> bool:
     """Whether nobody would have made a value up: no words, identifiers, dates, versions, paths."""
     digits = sum(map(str.isdigit, value))
     letters = sum(map(str.isalpha, value))
     if not digits or not letters or is_placeholder(value) or entropy(value) < 2.7:
         return False
-    return _changes(value) >= max(4, 0.2 * (digits + letters)) or is_uuid(value)
+    if is_uuid(value):
+        return True
+    return _changes(value) >= max(4, 0.2 * (digits + letters)) and not is_identifier(value)
 
 
 def is_opaque(value: str) -> bool:
@@ -116,7 +142,7 @@ def is_opaque(value: str) -> bool:
     if not any(map(str.isdigit, value)) or entropy(value) < 2.7:
         return False
     if value.replace(":", "").isalnum():
-        return _changes(value) >= 3
+        return _changes(value) >= 3 and not is_identifier(value)
     return looks_random(value)
 
 
@@ -127,12 +153,16 @@ def could_be_password(value: str) -> bool:
         and not is_placeholder(value)
         and not is_ordinary(value)
         and not _CODE.search(value)
+        and not _LABEL.search(value)
     )
 
 
 def is_strong(value: str) -> bool:
     """Whether a value without quotes is a password rather than code: random, or of many signs."""
+    value = re.sub(r"(?:\\[nrt])+$", "", value)
     if is_placeholder(value) or is_ordinary(value) or _CALL.fullmatch(value):
+        return False
+    if is_identifier(value):
         return False
     signs = set(_SYMBOL.findall(value))
     if len(signs) >= 4:
@@ -140,6 +170,8 @@ def is_strong(value: str) -> bool:
     if value.count("(") > value.count(")") or not any(map(str.isdigit, value)):
         return False
     kinds = any(map(str.islower, value)) + any(map(str.isupper, value)) + bool(signs)
+    if signs and len(value) >= 8 and kinds >= 2:
+        return True
     return (kinds >= 2 and _changes(value) >= 2) or (len(value) >= 14 and is_opaque(value))
 
 

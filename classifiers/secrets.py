@@ -92,7 +92,7 @@ def secret_pattern_rules() -> list[PatternRule]:
 _STRONG = (
     r"(?:pass(?:w(?:or)?d|phrase|code)|pwd|secret|(?:api|private|access|auth)[_ -]?key|"
     r"(?:auth|access)[_ -]?token|(?<=[A-Za-z][_-])(?<!first_)(?<!second_)(?<!First_)(?<!Second_)"
-    r"pass(?![a-z])|(?<=[_-])pw(?![a-z]))"
+    r"pass(?![a-z])|(?<![A-Za-z_-])pass(?=[\"']?\s{0,3}(?:[:=]|is\b))|(?<=[_-])pw(?![a-z]))"
 )
 _STRONG_STARTS = ("pass", "pwd", "pw", "secret", "api", "private", "access", "auth")
 _WEAK_STARTS = (
@@ -103,7 +103,7 @@ _WEAK = "|".join(_WEAK_STARTS)
 _TAIL = r"""[\w.-]{0,40}["'`\])]{0,3}"""
 _JOIN = (
     r"(?:\s{0,4}(?::?\s{0,2}[A-Za-z_?]{1,12}\s{0,2}=|\[\d{0,4}\]\s{0,3}=|:{0,3}=|=>|[=!]==?|\?=|"
-    r"[.+]=|<-|:|,|\s)\s{0,4}@?)"
+    r"[.+]=|<-|:|,)\s{0,4}@?|[ \t]{1,5})"
 )
 _QUOTED = r"""(?P<q>["'`])(?P<value>(?:(?!(?P=q))[^\n]){4,300})(?P=q)"""
 # Names of what looks like a secret and is none: digests, and numbers by which things are known.
@@ -220,7 +220,7 @@ _RULES = (
         "strong bare",
         "password",
         rf"(?i:{_STRONG}){_TAIL}\s{{0,4}}(?::{{0,3}}=|=>|=|:|\s(?:is|was)\b:?|\s)\s{{0,4}}"
-        r"(?P<value>[^\s\"'`<>;&]{6,200})",
+        r"[\"'`]?(?P<value>(?:[^\s\"'`<>;&]|[;&](?![\w ]{1,30}=|\s|$)){6,200})",
         0.6,
         _STRONG_STARTS,
         check=is_strong,

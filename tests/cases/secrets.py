@@ -343,6 +343,12 @@ CLEAN: tuple[str, ...] = (
     'api_key_header = APIKeyHeader(name="X-API-Key")',
     'user.password = "secret"',
     "mysql -u root -p",
+    "auth = b'Basic ' + base64.b64encode(userpass)",
+    "private_key: PKCS7PrivateKeyTypes,",
+    "secret_type = 'Cloud Storage access key'",
+    "'HTTPPasswordMgr', 'HTTPPasswordMgrWithDefaultRealm',",
+    "host, port, access_key, secret_key = s3_server['connection']",
+    "key = x25519.X25519PublicKey.from_public_bytes(data)",
     # Prose.
     "The secret of a good soup is patience; the key is salt.",
     "Choose a passphrase such as correct horse battery staple.",

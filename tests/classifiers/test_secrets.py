@@ -94,6 +94,18 @@ def test_a_secret_disguised_with_invisible_characters_is_found() -> None:
     assert (found.span.start, found.span.end) == (4, 4 + len(hidden))
 
 
+def test_the_end_of_a_password_is_not_left() -> None:
+    """A password was once cut at `&` and `;`, which end a value only where another follows."""
+    for text, value in (
+        ("The root password is Tr0ub4dor&3, again.", "Tr0ub4dor&3"),
+        ("jdbc:x://h/d?user=u&password=Tr0ub;4dor&ssl=true", "Tr0ub;4dor"),
+        ("Uid=u;Pwd=Tr0ub&4dor;Encrypt=yes", "Tr0ub&4dor"),
+    ):
+        (found,) = find(text)
+        assert value in text[found.span.start : found.span.end]
+        assert "=" not in text[found.span.start : found.span.end]
+
+
 @pytest.mark.parametrize("value", ["xxxxxxxx", "<key>", "${KEY}", "{{ key }}", "%(key)s", "aaaa"])
 def test_placeholders(value: str) -> None:
     assert is_placeholder(value)
