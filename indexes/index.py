@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from guardrail.errors import CorpusIndexError, IndexDamagedError
 from guardrail.indexes.grams import GramKey, Hashes
 from guardrail.indexes.identifiers import Identifier, Identifiers, read_identifiers
@@ -107,13 +109,17 @@ class Index:
     @cached_property
     def identifiers(self) -> tuple[Identifier, ...]:
         """The identifiers that stand in a document which is not forgotten."""
-        living = {
-            int(value) for segment in self.segments for value in segment.table["key"][~segment.dead]
-        }
         stored = Identifiers(self._stored_identifiers)
-        return tuple(
-            stored.without(lambda place: document_key(self.key, *place) not in living).all()
-        )
+        if not stored.all():
+            return ()
+        named = {place for one in stored.all() for place in one.documents}
+        keys = {place: document_key(self.key, *place) for place in named}
+        wanted = np.array(list(keys.values()), np.uint64)
+        living: set[int] = set()
+        for segment in self.segments:
+            own = segment.table["key"][~segment.dead]
+            living.update(own[np.isin(own, wanted)].tolist())
+        return tuple(stored.without(lambda place: keys[place] not in living).all())
 
     def _check(self, check: bool | None) -> None:
         size = sum(size for info in self.manifest.segments for size, _ in info.files.values())

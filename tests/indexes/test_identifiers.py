@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from guardrail import Action, Guardrail
+from guardrail.errors import IndexDamagedError
 from guardrail.indexes.build import add, build
 from guardrail.indexes.identifiers import DOCUMENTS_LISTED, Identifiers
 from guardrail.indexes.index import Index
@@ -90,3 +91,14 @@ def test_short_values_are_left_out_and_documents_are_capped() -> None:
     (one,) = some.all()
     assert one.value == "BX-410022"
     assert len(one.documents) == DOCUMENTS_LISTED
+
+
+def test_a_damaged_or_missing_file_is_refused(index: Path) -> None:
+    (file,) = index.glob("identifiers-*")
+    held = file.read_bytes()
+    file.write_bytes(held[:-1] + bytes([held[-1] ^ 1]))
+    with pytest.raises(IndexDamagedError):
+        Index.open(index, KEY)
+    file.unlink()
+    with pytest.raises(IndexDamagedError):
+        Index.open(index, KEY, check=False)
