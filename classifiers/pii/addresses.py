@@ -36,6 +36,9 @@ _PIECE = (
 # An address goes on after its street or unit up to a postal code, or for two words at least.
 _REST = rf"(?:(?:{_SEP}{_PIECE}){{0,7}}?{_SEP}\d{{3,6}}\b|(?:{_SEP}{_PIECE}){{0,2}})"
 
+# What may follow a street and a number: up to six words, a postal code, and a town.
+_TOWN = rf"(?:(?:[,\s]{{1,3}}{_PIECE}){{0,6}}?[,\s]{{1,3}}(?:[A-Z]{{1,2}}-)?\d{{2,3}}[- ]?\d{{2,3}}\b(?: {_NAME}){{0,2}})?"
+
 # Words for streets that stand before their names.
 _BEFORE = (
     "rue", "avenue", "av.", "boulevard", "bd", "place", "chemin", "allée", "impasse", "quai", "route de", "via",
@@ -58,15 +61,15 @@ _DIGITS = "0123456789"
 
 ADDRESSES = (
     PatternRule("street_number_first", "street_address",
-                rf"(?<![\w.,$€£:/-])\d{{1,6}}(?:-\d{{1,4}})?[A-Za-z]?,? (?:(?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\.? )?(?:(?:{_NAME}|\d{{1,3}}(?:st|nd|rd|th)|of|the|de|la) ){{1,4}}{_TYPE}(?: (?:N|S|E|W|NE|NW|SE|SW)\b)?{_TAIL}",
+                rf"(?<![\w.,$€£:/-])(?:\d{{2,6}} )?\d{{1,6}}(?:-\d{{1,4}})?[A-Za-z]?,? (?:(?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\.? )?(?:(?:{_NAME}|\d{{1,3}}(?:st|nd|rd|th)|of|the|de|la) ){{1,4}}{_TYPE}(?: (?:N|S|E|W|NE|NW|SE|SW)\b)?{_TAIL}",
                 0.8, digits=1, starts=True, check=_mixed_case),
     PatternRule("street_word_after_number", "street_address",
-                rf"(?<![\w.,$€£:/-])\d{{1,5}}(?: ?(?:bis|ter))?,? {_STREET}{_PLACE}", 0.75, digits=1, starts=True),
+                rf"(?<![\w.,$€£:/-])(?:\d{{2,6}} )?\d{{1,5}}(?: ?(?:bis|ter))?,? {_STREET}{_PLACE}{_TOWN}", 0.75, digits=1, starts=True),
     PatternRule("street_word_first", "street_address",
-                rf"(?<!\w){_STREET}{_PLACE},? (?:n[º°o]\.? ?|nr\.? )?\d{{1,5}}[A-Za-z]?\b", 0.75,
+                rf"(?<!\w){_STREET}{_PLACE},? (?:n[º°o]\.? ?|nr\.? )?\d{{1,5}}[A-Za-z]?\b(?:/\d{{1,4}})?{_TOWN}", 0.75,
                 needs=tuple(f"{word} " for word in _BEFORE), starts=True),
     PatternRule("street_compound", "street_address",
-                rf"(?<!\w)(?:(?:{_NAME} ){{0,2}}[^\W\d_]{{2,24}}{_ENDING}|(?:{_NAME}[ -]){{1,3}}{_ENDING}) ?\d{{1,4}} ?[A-Za-z]?\b(?:{_COMMA}(?:[A-Z]{{1,2}}-)?\d{{3,5}} ?(?:[A-Z]{{2}} )?{_NAME})?", 0.75,
+                rf"(?<!\w)(?:(?:{_NAME} ){{0,2}}[^\W\d_]{{2,24}}{_ENDING}|(?:{_NAME}[ -]){{1,3}}{_ENDING}) ?\d{{1,4}} ?[A-Za-z]?\b{_TOWN}", 0.75,
                 needs=tuple(f"{ending} {digit}" for ending in _ENDINGS for digit in _DIGITS), digits=1, reach=100),
     PatternRule("address_block", "street_address",
                 rf"(?<![\w.,$€£:/-])(?:\d{{1,6}}[A-Za-z]?\b,?|{_NAME}(?: {_NAME}){{0,2}} \d{{1,5}}\b)(?: {_PIECE}){{0,6}}?{_SEP}{_UNIT}{_REST}", 0.75,

@@ -47,7 +47,7 @@ _TITLE = rf"{_any(_TITLES)}\.?"
 
 NAMES = (
     PatternRule("titled", "person", rf"(?<!\w){_TITLE} (?P<value>{_FULL})", 0.8, needs=tuple(f"{title}{end}" for title in _TITLES for end in (" ", ". ")), starts=True),
-    PatternRule("introduced", "person", rf"(?<!\w){_any(_CUES)}:?\s{{1,3}}(?:{_TITLE} )?(?P<value>{_FULL})", 0.75,
+    PatternRule("introduced", "person", rf"(?<!\w){_any(_CUES)}:?\s{{1,6}}(?:{_TITLE} )?(?P<value>{_FULL})", 0.75,
                 needs=tuple(f"{cue}{end}" for cue in _CUES for end in (" ", ": ")), starts=True),
     PatternRule("form_field", "person", rf"(?<!\w){_any(_FIELDS)}[\"']?(?: ?(?i:name))?[ \t]{{0,3}}:[ \t\"'*]{{0,8}}(?:{_TITLE} )?(?P<value>{_FULL})", 0.7,
                 needs=tuple(f"{field}{end}" for field in _FIELDS for end in (":", " :", " name:", "\":", "':")), starts=True),
