@@ -70,7 +70,7 @@ _TRUNK_REGIONS = ("GB", "DE", "FR", "IT", "AU", "NL", "BE", "CH", "AT", "SE", "I
 _PHONE = ("phone", "phone number", "telephone", "tel", "tel no", "call", "mobile", "cell", "cellphone",
           "fax", "whatsapp", "sms", "text me", "contact number", "contact", "reach", "dial", "hotline",
           "handy", "telefon", "telefono", "teléfono", "telefone", "téléphone", "portable", "celular",
-          "móvil", "mobil", "puhelin", "telefoon", "numéro", "ring me", "number is")  # fmt: skip
+          "móvil", "mobil", "puhelin", "telefoon", "numéro", "ring me", "my number")  # fmt: skip
 
 
 # Regions whose numbers are taken without a country code, where they start with a 0 and are grouped.
@@ -171,7 +171,7 @@ CONTACT = (
     PatternRule(
         "ipv4", "ip_address",
         r"(?<![\w.-])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w-]|\.\d)",
-        0.7, digits=4, starts=True, check=_public_ip,
+        0.8, digits=4, starts=True, check=_public_ip,
         context=("ip", "ip address", "ipv4", "host", "server", "client", "address"), context_score=0.85,
     ),
     PatternRule(

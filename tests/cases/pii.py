@@ -80,6 +80,8 @@ _ROWS = (
     ("version 1.2.3.4 of 10 20 30", "phone_number"),
     # Networks
     ("from «104.26.10.78»", "ip_address"),
+    ("her social security number is known; she logs in from «106.31.73.20».", "ip_address"),
+    ("call from «106.31.73.20»", "ip_address"),
     ("at 192.168.1.1", "ip_address"),
     ("version 1.2.3.4.5", "ip_address"),
     ("host «2a00:1450:4001:81b::200e»", "ip_address"),
