@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from guardrail.anonymise import Anonymiser
 from guardrail.detector import Context, Detector, Entitlements
 from guardrail.errors import UsageError
 from guardrail.filter import Filter
@@ -20,7 +21,14 @@ from guardrail.indexes.manifest import peek_manifest
 from guardrail.indexes.passage_detector import PassageDetector
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.keys import PUBLIC_KEY, Key, key_from_environment, key_from_hook, load_key
-from guardrail.policy import KeySource, OverlapSettings, PassagesSettings, Policy
+from guardrail.policy import (
+    KeySource,
+    OverlapSettings,
+    PassagesSettings,
+    PiiSettings,
+    Policy,
+    SecretsSettings,
+)
 from guardrail.policy_file import default_policy, load_policy
 
 StrPath = str | os.PathLike[str]
@@ -40,6 +48,7 @@ class Guardrail:
         """For detectors of one's own; see `from_policy` for those that a policy names."""
         self._filter = Filter(policy, detectors)
         self._indexes: tuple[WatchedIndex, ...] = ()
+        self._anonymiser: Anonymiser | None = None
 
     @classmethod
     def from_policy(
@@ -69,6 +78,9 @@ class Guardrail:
         if added:
             detectors += assembly.added(added)
         guardrail = cls(policy, detectors)
+        if policy.redaction.operators:
+            guardrail._anonymiser = Anonymiser(policy.redaction, assembly.secret())
+            guardrail._filter = Filter(policy, detectors, guardrail._anonymiser.redaction)
         guardrail._indexes = tuple(assembly.opened.values())
         return guardrail
 
@@ -87,6 +99,7 @@ class Guardrail:
         model: str | None = None,
         logprobs: Sequence[float] | None = None,
         timeout: float | None = None,
+        conversation: str | None = None,
     ) -> Verdict:
         """The verdict on one response; `verdict.text` is safe to send. See `Context` for the rest.
 
@@ -98,8 +111,16 @@ class Guardrail:
         if not isinstance(entitlements, Entitlements):
             names = (entitlements,) if isinstance(entitlements, str) else entitlements
             entitlements = Entitlements(frozenset(names))
-        context = Context(supplied, identity, entitlements, model, logprobs, deadline)
+        context = Context(supplied, identity, entitlements, model, logprobs, deadline, conversation)
         return self._filter.check(response, context)
+
+    def restore(self, text: str) -> str:
+        """A redacted text with what the operator `encrypt` made turned back into the values. For
+        those who may see them: the key is all that it takes. Raises UsageError where the policy
+        has no operators, SecretKeyError where a value was encrypted with another key."""
+        if self._anonymiser is None:
+            raise UsageError("the policy has no redaction operators: there is nothing to restore")
+        return self._anonymiser.restore(text)
 
     async def acheck(self, response: str, **options: object) -> Verdict:
         """`check` in a thread, so that a long response does not hold up the event loop."""
@@ -151,6 +172,14 @@ class _Assembly:
     def declared(self) -> list[Detector]:
         detectors: list[Detector] = []
         for name, settings in self._policy.detectors.items():
+            if isinstance(settings, PiiSettings):
+                detectors.append(_pii(name, settings))
+                continue
+            if isinstance(settings, SecretsSettings):
+                from guardrail.classifiers.secrets import SecretsDetector
+
+                detectors.append(SecretsDetector(name))
+                continue
             watched = self._watch(map(os.fspath, settings.indexes))
             if isinstance(settings, OverlapSettings):
                 detectors.append(self._overlap(name, watched))
@@ -187,7 +216,7 @@ class _Assembly:
         paths = list(paths)
         for path in paths:
             if path not in self.opened:
-                self.opened[path] = WatchedIndex(path, self._secret(), check=self._check)
+                self.opened[path] = WatchedIndex(path, self.secret(), check=self._check)
         return [self.opened[path] for path in paths]
 
     def _public(self, path: str) -> WatchedIndex:
@@ -199,7 +228,7 @@ class _Assembly:
         self.opened[path] = WatchedIndex(path, PUBLIC_KEY, check=self._check)
         return self.opened[path]
 
-    def _secret(self) -> Key:
+    def secret(self) -> Key:
         if self._key is None:
             self._key = self._find_key()
         return self._key
@@ -210,6 +239,30 @@ class _Assembly:
         if self._given is not None:
             return load_key(self._given)
         return key_from(self._policy.key)
+
+
+def _pii(name: str, settings: PiiSettings) -> Detector:
+    from guardrail.classifiers.pii.detector import PiiDetector
+
+    pool = None
+    if settings.level == "full" or settings.recognizers is not None:
+        # Presidio and spaCy take seconds and are an extra: loaded for those who ask for them.
+        from guardrail.classifiers.pii.pool import AnalyzerPool
+        from guardrail.classifiers.pii.presidio import Analyzer
+
+        model = settings.model if settings.level == "full" else None
+        pool = AnalyzerPool(
+            lambda: Analyzer(settings.language, model, settings.recognizers, settings.min_score),
+            settings.workers,
+            settings.timeout,
+        )
+    return PiiDetector(
+        name,
+        pool,
+        kinds=settings.kinds,
+        allow_list=settings.allow_list or (),
+        allow_list_match=settings.allow_list_match,
+    )
 
 
 def key_from(source: KeySource | None) -> Key:

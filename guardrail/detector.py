@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from guardrail.errors import DetectorError
 from guardrail.findings import Finding
 from guardrail.text import CanonicalText
 
@@ -38,7 +39,8 @@ class Context:
     instructions and retrieved passages do not belong there: they may hold what must not leave.
     `logprobs`: the natural logarithms of the probabilities of the response's tokens, as the model
     gave them. `deadline`: the value of `time.monotonic()` past which no detector starts, and a slow
-    one should give up.
+    one should give up. `conversation` names what the response belongs to: within it, one value has
+    one pseudonym.
     """
 
     prompt: tuple[str, ...] = ()
@@ -47,9 +49,19 @@ class Context:
     model: str | None = None
     logprobs: Sequence[float] | None = None
     deadline: float | None = None
+    conversation: str | None = None
 
 
 EMPTY_CONTEXT = Context()
+
+
+class Unfinished(DetectorError):
+    """What a detector raises that judged a text in part: the policy decides on `findings` as on any
+    others, besides the failure. `covered` is the share (0..1) of the text that was judged."""
+
+    def __init__(self, reason: str, findings: Sequence[Finding], covered: float = 0.0) -> None:
+        super().__init__(reason)
+        self.findings, self.covered = tuple(findings), covered
 
 
 class Detector(Protocol):
@@ -57,7 +69,8 @@ class Detector(Protocol):
 
     `name` is unique in a filter. `window` is the longest span, in code points, that the detector
     needs to see at once, or None where it needs a whole segment. An exception from `scan` becomes
-    a `Failure`: a detector that cannot judge raises, and never returns nothing instead.
+    a `Failure`: a detector that cannot judge raises, and never returns nothing instead. One that
+    found something before it failed raises `Unfinished`.
     """
 
     @property

@@ -139,6 +139,9 @@ def _compare(condition: Condition, finding: Finding) -> Iterator[Comparison]:
             yield Comparison(f"min_{what}", least, had, had is not None and had >= least)
         if most is not None:
             yield Comparison(f"max_{what}", most, had, had is not None and had <= most)
+    wanted, had = condition.in_prompt, evidence.in_prompt
+    if wanted is not None:
+        yield Comparison("in_prompt", wanted, had, had == wanted)
 
 
 def _plain(value: Any) -> str:

@@ -3,14 +3,14 @@ they found, and redaction."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic, perf_counter
 
-from guardrail.detector import EMPTY_CONTEXT, Context, Detector
+from guardrail.detector import EMPTY_CONTEXT, Context, Detector, Unfinished
 from guardrail.errors import GuardrailError, UsageError
 from guardrail.findings import Action, Failure, Finding, Verdict
 from guardrail.policy import Policy
-from guardrail.redact import redact
+from guardrail.redact import Redaction, redact
 from guardrail.text import CanonicalText, canonicalise
 from guardrail.views.unmask import unmask, unmasked_findings
 
@@ -18,8 +18,14 @@ from guardrail.views.unmask import unmask, unmasked_findings
 class Filter:
     """Checks texts. Thread-safe as far as its detectors are, which is their contract."""
 
-    def __init__(self, policy: Policy, detectors: Sequence[Detector]) -> None:
-        """Raises UsageError where there is no detector or two have one name."""
+    def __init__(
+        self,
+        policy: Policy,
+        detectors: Sequence[Detector],
+        redaction: Callable[[Context], Redaction] | None = None,
+    ) -> None:
+        """`redaction` says how a response is redacted, where that depends on more than the policy.
+        Raises UsageError where there is no detector or two have one name."""
         names = [detector.name for detector in detectors]
         if not names:
             raise UsageError(
@@ -30,6 +36,7 @@ class Filter:
                 raise UsageError(f"two detectors are called {name!r}; give each its own name")
         self.policy = policy
         self.detectors = tuple(detectors)
+        self._redaction = redaction or (lambda _: policy.redactor)
 
     def check(self, response: str, context: Context = EMPTY_CONTEXT) -> Verdict:
         """The verdict on one response. Raises UsageError where it is not a string.
@@ -44,7 +51,8 @@ class Filter:
         decision = self.policy.decide(findings, failures)
         action, text = decision.action, response
         if action is Action.REDACT:
-            text = redact(response, decision.redactions, self.policy.redactor, decision.kinds)
+            style = self._redaction(context)
+            text = redact(response, decision.redactions, style, decision.kinds)
             if self._leaks(text, context):
                 action = Action.REFUSE
         if action is Action.REFUSE:
@@ -95,6 +103,9 @@ class Filter:
                 continue
             try:
                 findings += detector.scan(text, context)
+            except Unfinished as error:
+                findings += error.findings
+                failures.append(Failure(detector.name, str(error), error.covered))
             except Exception as error:
                 failures.append(Failure(detector.name, _reason(error)))
             ended = perf_counter()

@@ -40,7 +40,8 @@ class Evidence:
     points of the named document as it was read, exact to a few. `copies` is the number of
     documents of the same collection and labels that hold the passage: at least so many.
 
-    `record` is the name of the rule that marked a record when the index was built.
+    `record` is the name of the rule that marked a record when the index was built. `in_prompt` says
+    that the value stands in the prompt as well, for detectors that look there.
 
     `excuse` says why the span may be said (`background`, `prompt` or `entitled`). Of a span that
     is left of a longer match, `matched` and `words` count all that is left of that match, and
@@ -63,6 +64,7 @@ class Evidence:
     excuse: str | None = None
     excused: int = 0
     view: str | None = None
+    in_prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def _finding_dict(finding: Finding) -> dict[str, Any]:
             "excuse": evidence.excuse,
             "excused": evidence.excused,
             "view": evidence.view,
+            "in_prompt": evidence.in_prompt,
         },
     }
 

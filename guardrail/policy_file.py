@@ -22,6 +22,7 @@ from guardrail.policy import (
     DetectorSettings,
     ExcuseSettings,
     KeySource,
+    OperatorSettings,
     Policy,
     RedactionSettings,
     Rule,
@@ -234,7 +235,10 @@ def _refuse_tricks(text: str, source: str) -> None:
 
 # --- messages ---------------------------------------------------------------------------------
 
-_TEXTS = ("detector", "kind", "collection", "label", "files", "indexes", "background")
+_TEXTS = (
+    *("detector", "kind", "collection", "label"),
+    *("files", "indexes", "background", "kinds", "allow_list"),
+)
 _DETECTORS: dict[str, type[BaseModel]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
     for model in get_args(get_args(DetectorSettings)[0])
@@ -327,6 +331,8 @@ def _model(place: _Place, document: Any) -> type[BaseModel]:
             return KeySource
         case ("excuses", *_):
             return ExcuseSettings
+        case ("redaction", "operators", _, *_):
+            return OperatorSettings
         case ("redaction", *_):
             return RedactionSettings
         case ("detectors", name, *_):

@@ -18,8 +18,8 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from guardrail.errors import UsageError
@@ -34,18 +34,24 @@ Style = Literal["label", "mask", "remove"]
 STYLES: tuple[Style, ...] = ("label", "mask", "remove")
 
 
+Operator = Callable[[str], str]
+"""Makes what stands in the place of one value from the value itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Redaction:
     """What stands in the place of a redacted span.
 
     `label` puts `text` there, in which `{kind}` becomes the kinds of the findings; `mask` puts
     one █ for each code point and so reveals the length; `remove` puts nothing, or the default
-    label where nothing would change a code fence or an inline code span.
+    label where nothing would change a code fence or an inline code span. `operators` make the
+    replacement of a span from what it holds, by kind, where all of it is of one kind.
     Raises UsageError for an unknown style or a text that could break what surrounds it.
     """
 
     style: Style = "label"
     text: str = DEFAULT_LABEL
+    operators: Mapping[str, Operator] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.style not in STYLES:
@@ -55,13 +61,27 @@ class Redaction:
             raise UsageError(f"redaction text {problem}")
 
     def uses_kind(self) -> bool:
-        """Whether the replacement names the kind of what was found."""
-        return self.style == "label" and "{kind}" in self.text
+        """Whether the replacement depends on the kind of what was found."""
+        return bool(self.operators) or (self.style == "label" and "{kind}" in self.text)
 
-    def replacement(self, length: int, kinds: Iterable[str] = ()) -> str:
-        """What replaces `length` code points in which findings of these kinds lie."""
+    def operator(self, kinds: Iterable[str]) -> Operator | None:
+        """What makes the replacement of a span of these kinds, if not the style."""
+        if not self.operators:
+            return None
+        one, *more = [*kinds] or [""]
+        return None if more else self.operators.get(one)
+
+    def replacement(self, value: str, kinds: Iterable[str] = ()) -> str:
+        """What replaces this text, in which findings of these kinds lie."""
+        operator = self.operator(kinds)
+        if operator is not None:
+            made = operator(value)
+            # What is made of private text must not open a block or break a line either.
+            if made.isprintable() and made.strip() and "`" not in made and "~" not in made:
+                return made
+            return DEFAULT_LABEL
         if self.style == "mask":
-            return MASK * length
+            return MASK * len(value)
         if self.style == "remove":
             return ""
         if "{kind}" not in self.text:
@@ -171,13 +191,15 @@ def _merge(pieces: Iterable[_Piece]) -> list[_Piece]:
     return merged
 
 
-def _join(text: str, pieces: Iterable[_Piece]) -> list[_Piece]:
-    """Sorted pieces with those made one that only blanks and commas on one line part."""
+def _join(text: str, pieces: Iterable[_Piece], style: Redaction) -> list[_Piece]:
+    """Sorted pieces with those made one that only blanks and commas on one line part, unless an
+    operator makes something of one of them."""
     joined: list[_Piece] = []
     for piece in pieces:
         if joined and piece.start - joined[-1].end <= JOIN_GAP:
             last = joined[-1]
-            if _JOINABLE.issuperset(text[last.end : piece.start]):
+            alone = style.operator(last.kinds) or style.operator(piece.kinds)
+            if not alone and _JOINABLE.issuperset(text[last.end : piece.start]):
                 joined[-1] = _Piece(last.start, piece.end, last.kinds | piece.kinds)
                 continue
         joined.append(piece)
@@ -310,7 +332,7 @@ def _scalar_edits(
         first, covered = _overlapping(pieces, first, match.start(), match.end())
         if covered:
             kinds = _NO_KINDS.union(*(piece.kinds for piece in covered))
-            replacement = style.replacement(match.end() - match.start(), kinds)
+            replacement = style.replacement(match.group(), kinds)
             edits.append(Edit(match.start(), match.end(), f'"{_quoted(replacement)}"'))
     return edits
 
@@ -351,28 +373,21 @@ def _string_edits(
         widened.append(_Piece(begin, stop, piece.kinds))
     widened = _merge(widened)
     if style.style == "label":
-        widened = _join(text, widened)
+        widened = _join(text, widened, style)
     return [
         Edit(
             piece.start,
             piece.end,
-            _quoted(
-                style.replacement(
-                    len(_ESCAPE.sub("x", text[piece.start : piece.end]))
-                    if style.style == "mask"
-                    else 0,
-                    piece.kinds,
-                )
-            ),
+            _quoted(style.replacement(_decoded(text[piece.start : piece.end]), piece.kinds)),
         )
         for piece in widened
     ]
 
 
-def _decoded(escape: str) -> str:
-    """The character that an escape stands for; a lone surrogate stays one."""
-    character: str = json.loads(f'"{escape}"')
-    return character
+def _decoded(inside: str) -> str:
+    """What the inside of a JSON string stands for; a lone surrogate stays one."""
+    value: str = json.loads(f'"{inside}"', strict=False)
+    return value
 
 
 def _quoted(text: str) -> str:
@@ -477,9 +492,9 @@ def _prose_edits(
     opening = {piece.start for piece, mode in kept if mode == _Mode.OPENING}
     parts = [piece for piece, _ in kept]
     if style.style == "label":
-        parts = _join(text, parts)
+        parts = _join(text, parts, style)
     for number, part in enumerate(parts):
-        replacement = style.replacement(part.end - part.start, part.kinds)
+        replacement = style.replacement(text[part.start : part.end], part.kinds)
         if not replacement.strip(_CONTAINER_CHARS):
             before = parts[number - 1].end if number else 0
             after = parts[number + 1].start if number + 1 < len(parts) else len(text)

@@ -10,9 +10,10 @@ from guardrail.detector import Context
 from guardrail.findings import Evidence, Finding
 from guardrail.indexes.excuses import Cutter, Excuse, Excuses
 from guardrail.indexes.grams import Hashes, hash_grams, roll_grams
+from guardrail.indexes.identifiers import Identifier
 from guardrail.indexes.index import Index
 from guardrail.indexes.near_findings import Chain, Chained, near_chains, near_findings
-from guardrail.indexes.phrases import PhraseSet, read_phrase_file
+from guardrail.indexes.phrases import PhraseMatch, PhraseSet, read_phrase_file
 from guardrail.indexes.record_findings import record_findings
 from guardrail.indexes.segment import Group, Segment
 from guardrail.indexes.watched import WatchedIndex
@@ -195,7 +196,8 @@ def _maximal(runs: list[_Run]) -> list[_Run]:
 
 
 class PhraseDetector:
-    """Finds protected phrases, from files or stored with indexes; findings of kind `phrase`."""
+    """Finds protected phrases, from files or stored with indexes (kind `phrase`), and identifiers
+    that stand in documents of indexes (kind `known-identifier`)."""
 
     def __init__(
         self,
@@ -213,22 +215,33 @@ class PhraseDetector:
         self._listed = [pair for path in files for pair in read_phrase_file(path)]
         self._built = self._build([index.current() for index in self._indexes])
 
-    def _build(self, states: list[Index]) -> tuple[list[Index], PhraseSet]:
+    def _build(
+        self, states: list[Index]
+    ) -> tuple[list[Index], PhraseSet, PhraseSet, list[tuple[Index, Identifier]]]:
         stored = [
             (f"{index.path.name}:phrase {number}", phrase)
             for index in states
             for number, phrase in enumerate(index.phrases, 1)
         ]
         pairs = [*self._listed, *stored]
-        return states, PhraseSet(pairs, whole_words=self._whole_words)
+        known = [(index, one) for index in states for one in index.identifiers]
+        numbered = ((str(number), one.value) for number, (_, one) in enumerate(known))
+        return (
+            states,
+            PhraseSet(pairs, whole_words=self._whole_words),
+            PhraseSet(numbered, whole_words=True),
+            known,
+        )
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
         """See `Detector.scan`."""
-        states, phrases = self._built
+        states, phrases, identifiers, known = self._built
         now = [index.current() for index in self._indexes]
         if any(new is not old for new, old in zip(now, states, strict=True)):
-            self._built = states, phrases = self._build(now)
+            self._built = states, phrases, identifiers, known = self._build(now)
         return [
+            _known(self.name, match, *known[int(match.place)]) for match in identifiers.find(text)
+        ] + [
             Finding(
                 detector=self.name,
                 kind="phrase",
@@ -237,3 +250,19 @@ class PhraseDetector:
             )
             for match in phrases.find(text)
         ]
+
+
+def _known(detector: str, match: PhraseMatch, index: Index, identifier: Identifier) -> Finding:
+    collection, document = identifier.documents[0]
+    return Finding(
+        detector=detector,
+        kind="known-identifier",
+        span=match.span,
+        evidence=Evidence(
+            document=document,
+            collection=collection,
+            matched=match.units,
+            copies=len(identifier.documents),
+            index=index.path.name,
+        ),
+    )

@@ -114,6 +114,8 @@ def read_phrases(index: Path, manifest: Manifest, key: Key) -> list[str]:
     """The phrases stored with an index. Raises IndexDamagedError."""
     phrases: list[str] = []
     for name in manifest.phrases:
+        if not name.startswith("phrases-"):
+            continue
         try:
             blob = (index / name).read_bytes()
         except OSError as error:

@@ -63,7 +63,7 @@ def test_clean_text_passes_untouched(rail: Guardrail) -> None:
     assert verdict.action is Action.ALLOW
     assert verdict.text == CLEAN
     assert verdict.findings == ()
-    assert verdict.coverage == {"overlap": 1.0, "phrases": 1.0}
+    assert verdict.coverage == dict.fromkeys(("pii", "secrets", "overlap", "phrases"), 1.0)
     assert verdict.timings["total"] > 0
 
 
@@ -225,7 +225,7 @@ def test_errors_hold_no_text(rail: Guardrail) -> None:
 
 def test_nothing_to_check_against() -> None:
     with pytest.raises(UsageError, match="nothing to check against"):
-        Guardrail.from_policy()
+        Guardrail.from_policy(Policy(version=1, rules=()))
 
 
 def test_missing_index_key_and_wrong_key(

@@ -14,6 +14,7 @@ from guardrail.errors import UsageError
 
 if TYPE_CHECKING:
     from guardrail.indexes.build import BuildReport
+    from guardrail.indexes.identifiers import Identify
     from guardrail.indexes.readers import ReadOptions
     from guardrail.indexes.records import RecordFinder
     from guardrail.keys import Key
@@ -66,6 +67,12 @@ RecordBits = Annotated[
     float | None,
     typer.Option("--record-bits", help="Least information of a record. Default: 18, six digits."),
 ]
+WithIdentifiers = Annotated[
+    bool,
+    typer.Option(
+        "--identifiers", help="Store the personal data and secrets found in documents, sealed."
+    ),
+]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Processes. Default: all cores.")]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first document that cannot be read.")
@@ -111,6 +118,7 @@ def build(
         bool,
         typer.Option("--passages", help="Store signatures of passages, to find reworded ones."),
     ] = False,
+    identifiers: WithIdentifiers = False,
     jobs: Jobs = None,
     strict: Strict = False,
     replace: Annotated[
@@ -133,7 +141,7 @@ def build(
     key = PUBLIC_KEY if public else load(key_file)
     default = building.DEFAULT_GRID
     grid = Grid(gram or default.gram, stride or default.stride, passages)
-    options = _options(text_field, id_field, collection, label, collection_field, label_field)
+    options = read_options(text_field, id_field, collection, label, collection_field, label_field)
     with progress_bar(quiet=as_json) as progress:
         report = building.build(
             paths,
@@ -144,6 +152,7 @@ def build(
             max_postings=max_postings or building.DEFAULT_MAX_POSTINGS,
             phrases=_phrases(phrases),
             records=_records(record_pattern, record_field, record_label, record_bits),
+            identify=_identify(identifiers),
             jobs=jobs,
             strict=strict,
             replace_existing=replace,
@@ -168,6 +177,7 @@ def add(
     record_field: RecordFields = [],  # noqa: B006
     record_label: RecordLabels = [],  # noqa: B006
     record_bits: RecordBits = None,
+    identifiers: WithIdentifiers = False,
     jobs: Jobs = None,
     strict: Strict = False,
     public: Annotated[bool, typer.Option("--public", help="The index is a public one.")] = False,
@@ -180,7 +190,7 @@ def add(
     from guardrail.keys import PUBLIC_KEY
 
     key = PUBLIC_KEY if public else load(key_file)
-    options = _options(text_field, id_field, collection, label, collection_field, label_field)
+    options = read_options(text_field, id_field, collection, label, collection_field, label_field)
     with progress_bar(quiet=as_json) as progress:
         report = building.add(
             paths,
@@ -189,6 +199,7 @@ def add(
             options=options,
             phrases=_phrases(phrases),
             records=_records(record_pattern, record_field, record_label, record_bits),
+            identify=_identify(identifiers),
             jobs=jobs,
             strict=strict,
             progress=progress,
@@ -293,7 +304,7 @@ def info(index: Index, key_file: KeyFile = None, as_json: AsJson = False) -> Non
     )
 
 
-def _options(
+def read_options(
     text_field: list[str],
     id_field: str,
     collection: str,
@@ -346,6 +357,14 @@ def _rule_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:64]
 
 
+def _identify(wanted: bool) -> Identify | None:
+    if not wanted:
+        return None
+    from guardrail.classifiers.identifiers import identifiers
+
+    return identifiers
+
+
 def _print_report(report: BuildReport, out: str, done: str, bound: int, as_json: bool) -> None:
     if as_json:
         print_json({"index": out, "bound": bound, **report.to_dict()})
@@ -362,6 +381,8 @@ def _print_report(report: BuildReport, out: str, done: str, bound: int, as_json:
         )
     if report.records:
         out_console.print(f"{report.records:,} records are protected whatever their length")
+    if report.identifiers:
+        out_console.print(f"{report.identifiers:,} identifiers are stored with the index")
     if report.replaced:
         out_console.print(f"{report.replaced:,} documents were there already and are replaced")
     if report.short:
