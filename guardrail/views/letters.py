@@ -8,6 +8,7 @@ reversed. Letters of other scripts cannot be weighed: they are read backwards in
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,8 @@ PLAIN, NO_LANGUAGE = 0.65, -1.0
 # the text weighs next to nothing, as it does without spaces.
 SOLVED, BETTER, SOLVED_NOTHING = 0.35, 0.3, -0.4
 NOTHING = -1.5
+# Different letters in what is worth solving: a word over and over is not.
+FEWEST_LETTERS = 8
 # Blocks solved together: a text may change its shift on the way.
 TOGETHER = 6
 # Letters of a block that equal the one before (or the one before that) where letters are doubled
@@ -172,6 +175,8 @@ def _solve(points: Points) -> str | None:
     latin = points < LATIN
     kinds[latin] = known.kinds[points[latin]]
     counts = np.bincount(kinds, minlength=EDGE + 1)[:EDGE]
+    if np.count_nonzero(counts) < FEWEST_LETTERS:
+        return None
     first, second = kinds[:-1], kinds[1:]
     inside = (first != EDGE) | (second != EDGE)
     first, second = first[inside], second[inside]
@@ -200,6 +205,7 @@ def _solve(points: Points) -> str | None:
     return answer
 
 
+@cache
 def _keys() -> NDArray[np.int64]:
     """What each letter becomes: for each shift of the alphabet, and for its mirror image."""
     letters = np.arange(EDGE)
