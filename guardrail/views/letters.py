@@ -49,7 +49,7 @@ PLAIN, NO_LANGUAGE = 0.65, -1.0
 SOLVED, BETTER, SOLVED_NOTHING = 0.35, 0.3, -0.4
 NOTHING = -1.5
 # Different letters in what is worth solving: a word over and over is not.
-FEWEST_LETTERS = 8
+FEWEST_LETTERS = 4
 # Blocks solved together: a text may change its shift on the way.
 TOGETHER = 6
 # Letters of a block that equal the one before (or the one before that) where letters are doubled
