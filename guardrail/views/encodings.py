@@ -267,7 +267,15 @@ def probe(
                                 due -= 1
                                 good += 6
                             else:
-                                due = 0 if byte < 0xC2 else 1 if byte < 0xE0 else 2
+                                due = (
+                                    0
+                                    if byte < 0xC2
+                                    else 1
+                                    if byte < 0xE0
+                                    else 2
+                                    if byte < 0xF0
+                                    else 3
+                                )
                                 good += weights[byte]
                                 bad += weights[byte] < 0
                             if total == 16 and good <= 30:
