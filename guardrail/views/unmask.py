@@ -29,6 +29,8 @@ FAMILIES: tuple[Family, ...] = (
     find_alphabets,
     find_layouts,
 )
+# What is searched for in pieces that were put together: codes, which cannot be there by chance.
+IN_LAYOUTS: tuple[Family, ...] = (find_encodings, find_escapes, find_numerals)
 
 # Layers of disguise that are taken off, and how many of them of one kind. Codes and escapes show
 # for certain; of letters and layouts, what is looked for in what was found by chance is noise.
@@ -64,7 +66,9 @@ def unmasked_findings(
     """Findings in `masked.text` as findings in the raw text, for each view that they touch.
 
     Those are left out that the `plain` findings, or those of a view before, say already: the same
-    thing from the same place of the corpus, over no less of the raw text.
+    thing from the same place of the corpus, over no less of the raw text. So are those that were
+    judged by their form in pieces put together, where chance makes names and numbers: what counts
+    there is a document of a corpus.
     """
     said: dict[tuple[object, ...], list[Finding]] = {}
     for finding in plain:
@@ -77,7 +81,8 @@ def unmasked_findings(
             view, first = masked.views[number], masked.firsts[number]
             span = _range(view, max(start - first, 0), min(end - first, len(view.text)))
             number += 1
-            if span is None:
+            by_form = view.kind == "layout" and finding.evidence.document is None
+            if span is None or by_form:
                 continue
             evidence = replace(finding.evidence, view=view.name)
             seen = replace(finding, span=span, evidence=evidence)
@@ -149,7 +154,10 @@ def _search(raw: str) -> tuple[list[View], str | None]:
 
 def _views(raw: str, outer: View | None, kinds: tuple[Kind, ...]) -> Iterator[View]:
     source = Source(raw if outer is None else outer.text)
-    for family in FAMILIES:
+    for family in IN_LAYOUTS if outer is not None and outer.kind == "layout" else FAMILIES:
+        # One layout in another is nothing that was written; what is looked for is found by chance.
+        if family is find_layouts and "layout" in kinds:
+            continue
         for view in family(source):
             if outer is None:
                 yield view

@@ -14,7 +14,7 @@ from guardrail.findings import Evidence, Finding, Span
 from guardrail.text import canonical_units
 from guardrail.views.unmask import DEPTH, FACTOR, MOST, SPARE, unmask, unmasked_findings
 from guardrail.views.view import View
-from tests.cases.disguises import HIDDEN, NESTING, b64
+from tests.cases.disguises import HIDDEN, NESTING, b64, lines
 
 PASSAGE = (
     "Mrs Abigail Thornbury was admitted on the ninth of March with acute renal failure and was "
@@ -118,6 +118,20 @@ def test_findings_are_mapped_and_said_once() -> None:
     wider = Finding("any", "word", Span(0, len(text)), evidence=evidence)
     assert unmasked_findings(masked, [finding], [wider]) == []
     assert len(unmasked_findings(masked, [finding], [Finding("other", "word", wider.span)])) == 1
+
+
+def test_in_pieces_put_together_only_a_document_counts() -> None:
+    """What looks like a name there is chance; what a decoder made was meant."""
+    known = Finding("any", "word", Span(0, 40), evidence=Evidence(document="note", matched=30))
+    guessed = Finding("any", "word", Span(0, 40), evidence=Evidence())
+    pieces = unmask(lines(PASSAGE, lambda n, word: f"| a{n} | {word} | fine |"))
+    assert pieces is not None
+    assert pieces.views[0].kind == "layout"
+    assert unmasked_findings(pieces, [guessed], []) == []
+    assert len(unmasked_findings(pieces, [known], [])) == 1
+    decoded = unmask(b64(PASSAGE))
+    assert decoded is not None
+    assert len(unmasked_findings(decoded, [guessed], [])) == 1
 
 
 # --- hostile texts -------------------------------------------------------------------------------
