@@ -48,22 +48,44 @@ _MARKED: tuple[tuple[str, str, re.Pattern[str]], ...] = (
 _DELIMITERS = "|\t,;:="
 
 
+# What each ASCII character is to lines: a letter, a digit, the end of a line, a bullet, anything
+# else, or one of the delimiters, in their order.
+_LETTER, _DIGIT, _NEWLINE, _BULLET, _OTHER, _DELIMITER = range(6)
+
+
+def _classes() -> NDArray[np.uint8]:
+    classes = np.full(128, _OTHER, np.uint8)
+    for point in range(128):
+        char = chr(point)
+        if char.isalnum():
+            classes[point] = _DIGIT if char.isdigit() else _LETTER
+        elif char in _DELIMITERS:
+            classes[point] = _DELIMITER + _DELIMITERS.index(char)
+        elif char in "*+-":
+            classes[point] = _BULLET
+    classes[10] = _NEWLINE
+    return classes
+
+
+_CLASSES = _classes()
+
+
 def find_layouts(source: Source) -> Iterator[View]:
     """Views of pieces that are laid out in a regular way."""
     text = source.text
-    if text.count('"') >= 2 * FEWEST:
+    lines, signs, counts = line_edges(source.points, _CLASSES, SHORT, LONGEST, FEWEST)
+    if counts[34] >= 2 * FEWEST:
         yield from _strings(source)
     for name, mark, pattern in _MARKED:
-        if text.count(mark) >= FEWEST:
-            spans = [match.span(1) for match in pattern.finditer(text)]
-            if len(spans) >= FEWEST:
-                yield from join(source, np.array(spans), FEWEST, name)
-    if text.count("\n") + 1 >= FEWEST:
-        lines, signs = line_edges(source.points, SHORT, LONGEST, FEWEST)
-        if signs & _LIST:
-            yield from _edges(source, lines[lines[:, _SIGNS] & _LIST > 0])
-        if signs & (_LIST - 1):
-            yield from _columns(source, lines, int(signs))
+        if counts[ord(mark[0])] < FEWEST or (len(mark) > 1 and text.count(mark) < FEWEST):
+            continue
+        spans = [match.span(1) for match in pattern.finditer(text)]
+        if len(spans) >= FEWEST:
+            yield from join(source, np.array(spans), FEWEST, name)
+    if signs & _LIST:
+        yield from _edges(source, lines[lines[:, _SIGNS] & _LIST > 0])
+    if signs & (_LIST - 1):
+        yield from _columns(source, lines, int(signs))
 
 
 def _strings(source: Source) -> Iterator[View]:
@@ -87,20 +109,19 @@ _LIST = 1 << len(_DELIMITERS)
 
 def _edges(source: Source, lines: Spans) -> Iterator[View]:
     """First and last words, first letters, and every other line, of lines in a list."""
-    yield from join(source, lines[:, _FIRST : _FIRST_END + 1], FEWEST, "first words")
-    yield from join(source, lines[:, _LAST : _END + 1], FEWEST, "last words")
+    yield from join(source, lines, FEWEST, "first words", _FIRST, _FIRST_END)
+    yield from join(source, lines, FEWEST, "last words", _LAST, _END)
     if len(lines) >= ACROSTIC and reads(source.points[lines[:, _FIRST]]):
         yield pick(source, lines[:, _FIRST], "first letters", "layout")
     short = lines[lines[:, _END] - lines[:, _START] <= SHORT]
     for first in range(2):
         half = short[first::2]
         if len(half) >= FEWEST:
-            yield from join(source, half[:, _START : _END + 1 : _END], FEWEST, "every other line")
+            yield from join(source, half, FEWEST, "every other line", _START, _END)
     numbered = short[short[:, _NUMBER] >= 0]
     if len(numbered) >= FEWEST:
         order = np.argsort(numbered[:, _NUMBER], kind="stable")
-        spans = numbered[order][:, [_BODY, _END]]
-        yield from join(source, spans, FEWEST, "numbered")
+        yield from join(source, numbered[order], FEWEST, "numbered", _BODY, _END)
 
 
 def _columns(source: Source, lines: Spans, signs: int) -> Iterator[View]:
@@ -142,78 +163,63 @@ def columns(points: Points, rows: Spans, mark: int, most: int) -> tuple[Spans, N
 
 
 @kernel()
-def line_edges(points: Points, short: int, longest: int, fewest: int) -> tuple[Spans, int]:
+def line_edges(
+    points: Points, classes: NDArray[np.uint8], short: int, longest: int, fewest: int
+) -> tuple[Spans, int, NDArray[np.int64]]:
     """For each line with a word in it: where its words start and end, the end of the first one, the
     start of the last one, and where it goes on behind a number at its start, and that number (-1:
     none). A number counts as no first word where another word follows. And its signs: which of
     | tab , ; : and = part its words, if it has up to `longest` characters; whether it is one of a
     list, for it has up to `short` ones or begins with a bullet or a number. Signs that are not
-    shared by so many lines in a row are left out; at last, the signs of all lines together.
+    shared by so many lines in a row are left out; then the signs of all lines together, and how
+    often each ASCII character is there that is no letter or digit.
     """
     out = np.empty((16, 8), np.int64)
-    found = words = 0
-    inside = digits = bullet = False
-    word = value = first = first_end = last = start = end = body = index = 0
-    marks = pending = 0
-    number = -1
+    counts = np.zeros(128, np.int64)
+    found = words = index = marks = pending = 0
+    first = first_end = last = start = end = body = 0
+    number = np.int64(-1)
+    bullet = False
     while index <= len(points):
-        point = points[index] if index < len(points) else np.uint32(10)
-        letter = (
-            48 <= point <= 57
-            or 65 <= point <= 90
-            or 97 <= point <= 122
-            or (point >= 0xC0 and not 0x2000 <= point < 0x2C00 and not 0x3000 <= point < 0x3040)
-        )
-        if letter:
-            if not inside:
-                inside = digits = True
-                value = 0
-                word = index
-                if words:
-                    marks |= pending
-                pending = 0
-            if 48 <= point <= 57 and value < 1 << 40:
-                value = value * 10 + int(point) - 48
-            else:
-                digits = False
-        else:
-            if inside:
-                inside = False
-                words += 1
-                if words == 1:
-                    start = first = word
-                    first_end = index
-                    body = word
-                    if digits:
-                        number = value
-                elif words == 2 and number >= 0:
-                    first, first_end, body = word, index, word
-                last = word
-                end = index
-            if point == 124:
-                pending |= 1
-            elif point == 9:
-                pending |= 2
-            elif point == 44:
-                pending |= 4
-            elif point == 59:
-                pending |= 8
-            elif point == 58:
-                pending |= 16
-            elif point == 61:
-                pending |= 32
-            elif words == 0 and (point == 42 or point == 43 or point == 45 or point == 0x2022):
-                bullet = True
-        if point == 10:
+        kind = 2
+        if index < len(points):
+            kind = _class(points[index], classes)
+        if kind < 2:
+            word = index
+            while index < len(points) and _class(points[index], classes) < 2:
+                index += 1
+            if words:
+                marks |= pending
+            pending = 0
+            words += 1
+            if words == 1:
+                start = first = body = word
+                first_end = index
+                number = _number(points, word, index)
+            elif words == 2 and number >= 0:
+                first, first_end, body = word, index, word
+            last = word
+            end = index
+            continue
+        if index < len(points) and points[index] < 128:
+            counts[points[index]] += 1
+        index += 1
+        if kind >= 5:
+            pending |= 1 << (kind - 5)
+        elif kind == 3 and words == 0:
+            bullet = True
+        elif kind == 2:
             if words:
                 if found == len(out):
                     wider = np.empty((2 * found, 8), np.int64)
                     wider[:found] = out
                     out = wider
                 if words == 1:
-                    number = -1
+                    number = np.int64(-1)
                 size = end - start
-                listed = size <= short or bullet or number >= 0
+                signs = marks if size <= longest else 0
+                if size <= short or bullet or number >= 0:
+                    signs |= 64
                 out[found, 0] = start
                 out[found, 1] = first
                 out[found, 2] = first_end
@@ -221,12 +227,11 @@ def line_edges(points: Points, short: int, longest: int, fewest: int) -> tuple[S
                 out[found, 4] = end
                 out[found, 5] = body
                 out[found, 6] = number
-                out[found, 7] = (marks if size <= longest else 0) | (64 if listed else 0)
+                out[found, 7] = signs
                 found += 1
             words = marks = pending = 0
-            number = -1
+            number = np.int64(-1)
             bullet = False
-        index += 1
     together = 0
     for bit in range(7):
         row = 0
@@ -240,4 +245,27 @@ def line_edges(points: Points, short: int, longest: int, fewest: int) -> tuple[S
                 for before in range(line - row, line):
                     out[before, 7] &= ~(1 << bit)
             row = 0
-    return out[:found], together
+    return out[:found], together, counts
+
+
+@kernel(inline=True)
+def _class(point: int, classes: NDArray[np.uint8]) -> int:
+    if point < 128:
+        return int(classes[point])
+    if point == 0x2022:
+        return 3
+    letter = point >= 0xC0 and not 0x2000 <= point < 0x2C00 and not 0x3000 <= point < 0x3040
+    return 0 if letter else 4
+
+
+@kernel(inline=True)
+def _number(points: Points, start: int, end: int) -> int:
+    """What a word of digits says, or -1."""
+    if end - start > 12:
+        return -1
+    value = 0
+    for index in range(start, end):
+        if not 48 <= points[index] <= 57:
+            return -1
+        value = value * 10 + int(points[index]) - 48
+    return value

@@ -129,10 +129,13 @@ def pick(source: Source, places: NDArray[np.int64], name: str, kind: Kind) -> Vi
 UNITS = 27
 
 
-def join(source: Source, spans: NDArray[np.int64], fewest: int, name: str) -> Iterator[View]:
-    """Pieces of a source (shape (n, 2), start and end), a blank behind each, which belongs to the
-    end of the piece; nothing where they are too few or too small, or stand together anyway."""
-    points, starts, apart, units = _joined(source.points, spans, ord(GAP))
+def join(
+    source: Source, spans: NDArray[np.int64], fewest: int, name: str, first: int = 0, last: int = 1
+) -> Iterator[View]:
+    """Pieces of a source (start and end in columns `first` and `last`), a blank behind each, which
+    belongs to the end of the piece; nothing where they are too few or too small, or stand together
+    anyway."""
+    points, starts, apart, units = _joined(source.points, spans, first, last, ord(GAP))
     if apart >= fewest - 1 and units >= UNITS:
         text = points.tobytes().decode("utf-32-le", "surrogatepass")
         yield View(name, text, starts, starts + np.uint32(1), "layout")
@@ -144,18 +147,20 @@ def _counts(point: int) -> bool:
 
 
 @kernel()
-def _joined(points: Points, spans: NDArray[np.int64], gap: int) -> tuple[Points, Offsets, int, int]:
+def _joined(
+    points: Points, spans: NDArray[np.int64], column: int, until: int, gap: int
+) -> tuple[Points, Offsets, int, int]:
     """The pieces with a letter or digit in them, where each code point was; how often letters or
     digits stand between two of them, and how many are in them."""
     size = len(spans)
     for index in range(len(spans)):
-        size += spans[index, 1] - spans[index, 0]
+        size += spans[index, until] - spans[index, column]
     out = np.empty(size, np.uint32)
     starts = np.empty(size, np.uint32)
     at = units = apart = 0
     last = -1
     for index in range(len(spans)):
-        start, end = spans[index, 0], spans[index, 1]
+        start, end = spans[index, column], spans[index, until]
         first, before = at, units
         for place in range(start, end):
             out[at] = points[place]
