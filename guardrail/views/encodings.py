@@ -278,9 +278,15 @@ def probe(
                                 )
                                 good += weights[byte]
                                 bad += weights[byte] < 0
-                            if total == 16 and good <= 30:
+                            if (
+                                (total == 4 and good <= -4)
+                                or (total == 8 and good <= 8)
+                                or (total == 16 and good <= 30)
+                            ):
                                 break
-                    if total >= 8 and 5 * good > 14 * total:
+                    # Of so many shifts one makes letters of any bytes, but faults as well.
+                    chance = variant + turned > 0 and 16 * bad > total
+                    if total >= 8 and 5 * good > 14 * total and not chance:
                         # As it stands and without faults it is no chance.
                         plain = variant + turned + phase == 0 and 16 * bad <= total
                         score = good * 64 // total + (1 << 20) * plain

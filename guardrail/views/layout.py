@@ -24,8 +24,7 @@ FEWEST = 8
 ACROSTIC = 24
 # Longer lines are no rows of a table.
 LONGEST = 200
-# Longer lines are no list, unless all begin with a bullet or a number, and long enough to be found
-# without the lines that go on where they end.
+# Longer lines are no list, and long enough to be found without those that go on where they end.
 SHORT = 60
 COLUMNS = 16
 
@@ -48,9 +47,9 @@ _MARKED: tuple[tuple[str, str, re.Pattern[str]], ...] = (
 _DELIMITERS = "|\t,;:="
 
 
-# What each ASCII character is to lines: a letter, a digit, the end of a line, a bullet, anything
-# else, or one of the delimiters, in their order.
-_LETTER, _DIGIT, _NEWLINE, _BULLET, _OTHER, _DELIMITER = range(6)
+# What each ASCII character is to lines: a letter or digit, the end of a line, anything else, or
+# one of the delimiters, in their order.
+_LETTER, _NEWLINE, _OTHER, _DELIMITER = range(4)
 
 
 def _classes() -> NDArray[np.uint8]:
@@ -58,11 +57,9 @@ def _classes() -> NDArray[np.uint8]:
     for point in range(128):
         char = chr(point)
         if char.isalnum():
-            classes[point] = _DIGIT if char.isdigit() else _LETTER
+            classes[point] = _LETTER
         elif char in _DELIMITERS:
             classes[point] = _DELIMITER + _DELIMITERS.index(char)
-        elif char in "*+-":
-            classes[point] = _BULLET
     classes[10] = _NEWLINE
     return classes
 
@@ -108,17 +105,16 @@ _LIST = 1 << len(_DELIMITERS)
 
 
 def _edges(source: Source, lines: Spans) -> Iterator[View]:
-    """First and last words, first letters, and every other line, of lines in a list."""
+    """First and last words, first letters, and every other line, of short lines."""
     yield from join(source, lines, FEWEST, "first words", _FIRST, _FIRST_END)
     yield from join(source, lines, FEWEST, "last words", _LAST, _END)
     if len(lines) >= ACROSTIC and reads(source.points[lines[:, _FIRST]]):
         yield pick(source, lines[:, _FIRST], "first letters", "layout")
-    short = lines[lines[:, _END] - lines[:, _START] <= SHORT]
     for first in range(2):
-        half = short[first::2]
+        half = lines[first::2]
         if len(half) >= FEWEST:
             yield from join(source, half, FEWEST, "every other line", _START, _END)
-    numbered = short[short[:, _NUMBER] >= 0]
+    numbered = lines[lines[:, _NUMBER] >= 0]
     if len(numbered) >= FEWEST:
         order = np.argsort(numbered[:, _NUMBER], kind="stable")
         yield from join(source, numbered[order], FEWEST, "numbered", _BODY, _END)
@@ -169,8 +165,8 @@ def line_edges(
     """For each line with a word in it: where its words start and end, the end of the first one, the
     start of the last one, and where it goes on behind a number at its start, and that number (-1:
     none). A number counts as no first word where another word follows. And its signs: which of
-    | tab , ; : and = part its words, if it has up to `longest` characters; whether it is one of a
-    list, for it has up to `short` ones or begins with a bullet or a number. Signs that are not
+    | tab , ; : and = part its words, if it has up to `longest` characters; whether it may be one
+    of a list, having up to `short`. Signs that are not
     shared by so many lines in a row are left out; then the signs of all lines together, and how
     often each ASCII character is there that is no letter or digit.
     """
@@ -179,14 +175,13 @@ def line_edges(
     found = words = index = marks = pending = 0
     first = first_end = last = start = end = body = 0
     number = np.int64(-1)
-    bullet = False
     while index <= len(points):
-        kind = 2
+        kind = 1
         if index < len(points):
             kind = _class(points[index], classes)
-        if kind < 2:
+        if kind == 0:
             word = index
-            while index < len(points) and _class(points[index], classes) < 2:
+            while index < len(points) and _class(points[index], classes) == 0:
                 index += 1
             if words:
                 marks |= pending
@@ -204,11 +199,9 @@ def line_edges(
         if index < len(points) and points[index] < 128:
             counts[points[index]] += 1
         index += 1
-        if kind >= 5:
-            pending |= 1 << (kind - 5)
-        elif kind == 3 and words == 0:
-            bullet = True
-        elif kind == 2:
+        if kind >= 3:
+            pending |= 1 << (kind - 3)
+        elif kind == 1:
             if words:
                 if found == len(out):
                     wider = np.empty((2 * found, 8), np.int64)
@@ -218,7 +211,7 @@ def line_edges(
                     number = np.int64(-1)
                 size = end - start
                 signs = marks if size <= longest else 0
-                if size <= short or bullet or number >= 0:
+                if size <= short:
                     signs |= 64
                 out[found, 0] = start
                 out[found, 1] = first
@@ -231,8 +224,7 @@ def line_edges(
                 found += 1
             words = marks = pending = 0
             number = np.int64(-1)
-            bullet = False
-    together = 0
+            together = 0
     for bit in range(7):
         row = 0
         for line in range(found + 1):
@@ -252,10 +244,8 @@ def line_edges(
 def _class(point: int, classes: NDArray[np.uint8]) -> int:
     if point < 128:
         return int(classes[point])
-    if point == 0x2022:
-        return 3
     letter = point >= 0xC0 and not 0x2000 <= point < 0x2C00 and not 0x3000 <= point < 0x3040
-    return 0 if letter else 4
+    return 0 if letter else 2
 
 
 @kernel(inline=True)

@@ -38,7 +38,7 @@ DEPTH = 4
 LIMITS: dict[Kind, int] = {"code": 5, "escape": 2, "letters": 2, "layout": 1}
 # Code points of all views of a text: so many times its own, and so many more.
 FACTOR = 8
-SPARE = 1 << 18
+SPARE = 1 << 16
 # And views of a text, which cost some time each however short they are.
 MOST = 1024
 # Earlier findings of one kind that a finding is compared with.
