@@ -48,8 +48,8 @@ PLAIN, NO_LANGUAGE = 0.65, -1.0
 # the text weighs next to nothing, as it does without spaces.
 SOLVED, BETTER, SOLVED_NOTHING = 0.35, 0.3, -0.4
 NOTHING = -1.5
-# Different letters in what is worth solving: a word over and over is not.
-FEWEST_LETTERS = 4
+# Different letters in what is worth solving: a word over and over is not, nor is hexadecimal.
+FEWEST_LETTERS = 10
 # Blocks solved together: a text may change its shift on the way.
 TOGETHER = 6
 # Letters of a block that equal the one before (or the one before that) where letters are doubled
@@ -74,7 +74,8 @@ def find_letters(source: Source) -> Iterator[View]:
         yield from _solved(source, blocks, (signs & _ODD) > 0)
     if any_sign & _BACKWARD:
         for start, end in _stretches(blocks, (signs & _BACKWARD) > 0):
-            yield from turned(source, start, end, "letters")
+            if _varied(source.points[start:end]):
+                yield from turned(source, start, end, "letters")
     if any_sign & _TWINS:
         yield from _stuffed(source, blocks, (signs & _TWINS) > 0, "doubled letters")
     if any_sign & _STUFFED:
@@ -166,6 +167,11 @@ def _solved(source: Source, blocks: Blocks, signs: Mask) -> Iterator[View]:
             if name is not None:
                 more = _range(blocks, max(part - 1, 0), min(end + 1, len(blocks)))
                 yield _moved(source, *more, name)
+
+
+def _varied(points: Points) -> bool:
+    known = tables().kinds[points[points < LATIN]]
+    return len(np.unique(known[known != EDGE])) >= FEWEST_LETTERS
 
 
 def _solve(points: Points) -> str | None:
