@@ -202,7 +202,8 @@ def unpack(
             continue
         held -= 8
         byte = (buffer >> held) & 255
-        plain = plain and (32 <= byte < 127 or 9 <= byte <= 13)
+        if not (32 <= byte < 127 or 9 <= byte <= 13):
+            plain = False
         first = found * 8 // bits // group * group
         last = min(first + group, len(places)) - 1
         data[found] = byte

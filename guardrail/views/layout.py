@@ -174,14 +174,14 @@ def line_edges(
     counts = np.zeros(128, np.int64)
     found = words = index = marks = pending = 0
     first = first_end = last = start = end = body = 0
-    number = np.int64(-1)
+    number = -1
     while index <= len(points):
         kind = 1
         if index < len(points):
-            kind = _class(points[index], classes)
+            kind = _class(int(points[index]), classes)
         if kind == 0:
             word = index
-            while index < len(points) and _class(points[index], classes) == 0:
+            while index < len(points) and _class(int(points[index]), classes) == 0:
                 index += 1
             if words:
                 marks |= pending
@@ -208,7 +208,7 @@ def line_edges(
                     wider[:found] = out
                     out = wider
                 if words == 1:
-                    number = np.int64(-1)
+                    number = -1
                 size = end - start
                 signs = marks if size <= longest else 0
                 if size <= short:
@@ -223,7 +223,7 @@ def line_edges(
                 out[found, 7] = signs
                 found += 1
             words = marks = pending = 0
-            number = np.int64(-1)
+            number = -1
             together = 0
     for bit in range(7):
         row = 0

@@ -209,9 +209,9 @@ def solution(
             likely[key] += counts[letter] * letters[keys[key, letter]]
     now, _ = _weighed(points, kinds, language, keys[0], False)
     best = max(SOLVED if now > NOTHING else SOLVED_NOTHING, now + BETTER)
-    answer = np.int64(0)
+    answer = 0
     for _ in range(3):
-        key = np.argmax(likely)
+        key = int(np.argmax(likely))
         likely[key] = -(1 << 62)
         one, two = _weighed(points, kinds, language, keys[key], False)
         if max(one, two) > best and key:
@@ -219,7 +219,7 @@ def solution(
             answer = key
     others = 0
     for point in points:
-        other = _rot47(point)
+        other = _rot47(int(point))
         others += other < 0x250 and kinds[other] < 26
     if others > 1.2 * counts.sum():
         one, _ = _weighed(points, kinds, language, keys[0], True)
@@ -230,7 +230,7 @@ def solution(
 
 @kernel(inline=True)
 def _rot47(point: int) -> int:
-    return 33 + (np.int64(point) + 14) % 94 if 32 < point < 127 else np.int64(point)
+    return 33 + (int(point) + 14) % 94 if 32 < point < 127 else int(point)
 
 
 @kernel()
@@ -245,7 +245,7 @@ def _weighed(
     forward = backward = pairs = 0
     before = np.int64(26)
     for index in range(len(points)):
-        point = _rot47(points[index]) if moved else np.int64(points[index])
+        point = _rot47(int(points[index])) if moved else int(points[index])
         kind = np.int64(26)
         if point < 0x250 and kinds[point] < 26:
             kind = key[kinds[point]]
