@@ -29,8 +29,9 @@ FAMILIES: tuple[Family, ...] = (
     find_alphabets,
     find_layouts,
 )
-# What is searched for in pieces that were put together: codes, which cannot be there by chance.
-IN_LAYOUTS: tuple[Family, ...] = (find_encodings, find_escapes, find_numerals)
+# What is searched for in pieces that were put together: what one piece cannot hold. Other codes are
+# seen where they stand, and letters that are odd in pieces are so by chance.
+IN_LAYOUTS: tuple[Family, ...] = (find_numerals,)
 
 # Layers of disguise that are taken off, and how many of them of one kind. Codes and escapes show
 # for certain; of letters and layouts, what is looked for in what was found by chance is noise.
