@@ -45,13 +45,15 @@ def _numbers(text: str, start: int, end: int) -> View | None:
     digits = [token[1] for token in tokens]
     starts = np.array([token.start() for token in tokens], np.uint32)
     ends = np.array([token.end() for token in tokens], np.uint32)
-    sizes = set(map(len, digits))
-    used = set("".join(digits).lower())
+    different = set(digits)
+    sizes = set(map(len, different))
+    used = set("".join(different).lower())
     best: tuple[float, str, NDArray[np.int64]] | None = None
     for name, base, shortest, longest in _BASES:
         if not shortest <= min(sizes) <= max(sizes) <= longest or not used <= _DIGITS[base]:
             continue
-        values = np.array([int(number, base) for number in digits])
+        known = {number: int(number, base) for number in different}
+        values = np.array([known[number] for number in digits])
         small = (values >= ord("a")) & (values <= ord("z")) | (values == ord(" "))
         letters = float((small | (values >= 0xC0)).mean())
         if values.max() <= 0x10FFFF and (best is None or letters > best[0]):
