@@ -44,6 +44,8 @@ def find_alphabets(source: Source) -> Iterator[View]:
     if source.ascii:
         return
     points = source.points
+    if not (points >= 0x250).any():
+        return
     yield from _hidden(source)
     braille = points[(points >= 0x2800) & (points < 0x2900)]
     if len(braille) >= FEWEST:

@@ -78,7 +78,8 @@ def find_changed_escapes(source: Source) -> Iterator[View]:
         places = np.arange(start, end)
         if not _reads(text[start:end], mark):
             yield pick(source, places[::-1], "reversed", "letters")
-        used = {ord(char) - ord("a") for found in pattern.findall(text) for char in found.lower()}
+        found = "".join(set(pattern.findall(text))).lower()
+        used = {ord(char) - ord("a") for char in found}
         used = {letter for letter in used if 0 <= letter < 26}
         if used <= meant:
             continue
@@ -98,7 +99,7 @@ def _reads(text: str, mark: str) -> bool:
         return 2 * text.count("&#") > text.count(mark)
     if mark == "\\":
         return 2 * len(_FORWARD.findall(text)) > text.count(mark)
-    data = np.array([int(part, 16) for part in _BYTE.findall(text) if part], np.uint8)
+    data = np.frombuffer(bytes.fromhex("".join(_BYTE.findall(text))), np.uint8)
     places = np.arange(len(data), dtype=np.uint32)
     return put_bytes(Draft(text), data, places, places + np.uint32(1))
 
@@ -127,11 +128,11 @@ def _views(text: str, name: str, pattern: re.Pattern[str], put: Put) -> Iterator
 
 
 def _put_percent(draft: Draft, match: re.Match[str]) -> None:
-    parts = list(_BYTE.finditer(match.string, *match.span()))
-    data = bytes(int(part[1] or "25", 16) for part in parts)
+    data = bytes.fromhex("".join(pair or "25" for pair in _BYTE.findall(match[0])))
     if 3 * len(data) == len(match[0]):
         _put_data(draft, data, match.start(), 3)
         return
+    parts = list(_BYTE.finditer(match.string, *match.span()))
     starts = np.array([part.start() for part in parts], np.uint32)
     ends = np.array([part.end() for part in parts], np.uint32)
     if not put_bytes(draft, np.frombuffer(data, np.uint8), starts, ends):

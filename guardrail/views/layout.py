@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,12 @@ from guardrail.views.weights import reads
 Spans = NDArray[np.int64]
 
 # Pieces that may hold a passage together: with fewer, the pieces are long enough by themselves.
-FEWEST = 6
+FEWEST = 8
 # Lines whose first letters are read; the built-in policy lets shorter matches through.
 ACROSTIC = 24
 # Longer lines are no rows of a table.
 LONGEST = 200
-# Longer lines are long enough to be found without the lines that go on where they end.
+# Longer lines are no list, and long enough to be found without those that go on where they end.
 SHORT = 60
 COLUMNS = 16
 
@@ -46,21 +47,42 @@ _MARKED: tuple[tuple[str, str, re.Pattern[str]], ...] = (
 _DELIMITERS = "|\t,;:="
 
 
+# What each ASCII character is to lines: a letter or digit, the end of a line, anything else, or
+# one of the delimiters, in their order.
+_LETTER, _NEWLINE, _OTHER, _DELIMITER = range(4)
+
+
+def _classes() -> NDArray[np.uint8]:
+    classes = np.full(128, _OTHER, np.uint8)
+    for point in range(128):
+        char = chr(point)
+        if char.isalnum():
+            classes[point] = _LETTER
+        elif char in _DELIMITERS:
+            classes[point] = _DELIMITER + _DELIMITERS.index(char)
+    classes[10] = _NEWLINE
+    return classes
+
+
+_CLASSES = _classes()
+
+
 def find_layouts(source: Source) -> Iterator[View]:
     """Views of pieces that are laid out in a regular way."""
     text = source.text
-    if text.count('"') >= 2 * FEWEST:
+    lines, signs, counts = line_edges(source.points, _CLASSES, SHORT, LONGEST, FEWEST)
+    if counts[34] >= 2 * FEWEST:
         yield from _strings(source)
     for name, mark, pattern in _MARKED:
-        if text.count(mark) >= FEWEST:
-            spans = [match.span(1) for match in pattern.finditer(text)]
-            if len(spans) >= FEWEST:
-                yield join(source, np.array(spans), name, "layout")
-    if text.count("\n") + 1 >= FEWEST:
-        lines, delimited = line_edges(source.points, LONGEST)
-        if len(lines) >= FEWEST:
-            yield from _edges(source, lines)
-            yield from _columns(source, lines, delimited.tolist())
+        if counts[ord(mark[0])] < FEWEST or (len(mark) > 1 and text.count(mark) < FEWEST):
+            continue
+        spans = [match.span(1) for match in pattern.finditer(text)]
+        if len(spans) >= FEWEST:
+            yield from join(source, np.array(spans), FEWEST, name)
+    if signs & _LIST:
+        yield from _edges(source, lines[lines[:, _SIGNS] & _LIST > 0])
+    if signs & (_LIST - 1):
+        yield from _columns(source, lines, int(signs))
 
 
 def _strings(source: Source) -> Iterator[View]:
@@ -70,129 +92,170 @@ def _strings(source: Source) -> Iterator[View]:
         return
     spans = np.array([match.span(1) for match in matches])
     keys = np.array([match[2] is not None for match in matches])
-    yield join(source, spans, "strings", "layout")
+    yield from join(source, spans, FEWEST, "strings")
     if 0 < np.count_nonzero(keys) < len(keys):
-        yield join(source, spans[keys], "keys", "layout")
-        yield join(source, spans[~keys], "values", "layout")
+        yield from join(source, spans[keys], FEWEST, "keys")
+        yield from join(source, spans[~keys], FEWEST, "values")
 
 
-# Columns of what `line_edges` returns.
-_START, _FIRST, _FIRST_END, _LAST, _END, _BODY, _NUMBER = range(7)
+# Columns of what `line_edges` returns, and the sign of a line in a list; lower bits are those of
+# the delimiters, in their order.
+_START, _FIRST, _FIRST_END, _LAST, _END, _BODY, _NUMBER, _SIGNS = range(8)
+_LIST = 1 << len(_DELIMITERS)
 
 
 def _edges(source: Source, lines: Spans) -> Iterator[View]:
-    """First and last words, first letters, and every other line."""
-    yield join(source, lines[:, [_FIRST, _FIRST_END]], "first words", "layout")
-    yield join(source, lines[:, [_LAST, _END]], "last words", "layout")
+    """First and last words, first letters, and every other line, of short lines."""
+    yield from join(source, lines, FEWEST, "first words", _FIRST, _FIRST_END)
+    yield from join(source, lines, FEWEST, "last words", _LAST, _END)
     if len(lines) >= ACROSTIC and reads(source.points[lines[:, _FIRST]]):
         yield pick(source, lines[:, _FIRST], "first letters", "layout")
-    short = lines[lines[:, _END] - lines[:, _START] <= SHORT]
-    if len(short) >= FEWEST:
-        for first in range(2):
-            yield join(source, short[first::2][:, [_START, _END]], "every other line", "layout")
-    numbered = short[short[:, _NUMBER] >= 0]
-    if len(numbered) >= FEWEST - 2:
+    for first in range(2):
+        half = lines[first::2]
+        if len(half) >= FEWEST:
+            yield from join(source, half, FEWEST, "every other line", _START, _END)
+    numbered = lines[lines[:, _NUMBER] >= 0]
+    if len(numbered) >= FEWEST:
         order = np.argsort(numbered[:, _NUMBER], kind="stable")
-        yield join(source, numbered[order][:, [_BODY, _END]], "numbered", "layout")
+        yield from join(source, numbered[order], FEWEST, "numbered", _BODY, _END)
 
 
-def _columns(source: Source, lines: Spans, delimited: list[int]) -> Iterator[View]:
+def _columns(source: Source, lines: Spans, signs: int) -> Iterator[View]:
     """Columns of tables, whatever parts them."""
-    text = source.text
-    for mark, rows in zip(_DELIMITERS, delimited, strict=True):
-        if rows < FEWEST or (2 * rows < len(lines) and mark not in "|\t"):
-            continue
-        columns: list[list[tuple[int, int]]] = [[] for _ in range(COLUMNS)]
-        for start, end in lines[:, [_START, _END]].tolist():
-            if end - start > LONGEST:
-                continue
-            for column in columns:
-                stop = text.find(mark, start, end)
-                column.append((start, stop if stop >= 0 else end))
-                if stop < 0:
-                    break
-                start = stop + 1
-        for column in columns:
-            if len(column) >= FEWEST:
-                yield join(source, np.array(column), "column", "layout")
+    for bit, mark in enumerate(_DELIMITERS):
+        if signs >> bit & 1:
+            rows = lines[lines[:, _SIGNS] >> bit & 1 > 0]
+            cells, firsts = columns(source.points, rows, ord(mark), COLUMNS)
+            for start, end in pairwise(firsts.tolist()):
+                if end - start >= FEWEST:
+                    yield from join(source, cells[start:end], FEWEST, "column")
 
 
 @kernel()
-def line_edges(points: Points, longest: int) -> tuple[Spans, NDArray[np.int64]]:
+def columns(points: Points, rows: Spans, mark: int, most: int) -> tuple[Spans, NDArray[np.int64]]:
+    """Start and end of each cell of rows that a mark parts, column by column, and the number of the
+    first cell of each column."""
+    firsts = np.zeros(most + 1, np.int64)
+    out = np.empty((0, 2), np.int64)
+    for filling in range(2):
+        at = firsts[:-1].copy()
+        for row in range(len(rows)):
+            start = rows[row, 0]
+            column = 0
+            for index in range(start, rows[row, 4] + 1):
+                if column < most and (index == rows[row, 4] or points[index] == mark):
+                    if filling:
+                        out[at[column], 0] = start
+                        out[at[column], 1] = index
+                        at[column] += 1
+                    else:
+                        firsts[column + 1] += 1
+                    start = index + 1
+                    column += 1
+        if not filling:
+            firsts = np.cumsum(firsts)
+            out = np.empty((firsts[-1], 2), np.int64)
+    return out, firsts
+
+
+@kernel()
+def line_edges(
+    points: Points, classes: NDArray[np.uint8], short: int, longest: int, fewest: int
+) -> tuple[Spans, int, NDArray[np.int64]]:
     """For each line with a word in it: where its words start and end, the end of the first one, the
     start of the last one, and where it goes on behind a number at its start, and that number (-1:
-    none). A number counts as no first word where another word follows. And how many lines of up to
-    `longest` characters hold each of | tab , ; : and =."""
-    delimited = np.zeros(6, np.int64)
-    marks = np.zeros(6, np.bool_)
-    out = np.empty((16, 7), np.int64)
-    found = words = 0
-    inside = digits = False
-    word = value = first = first_end = last = start = end = body = index = 0
+    none). A number counts as no first word where another word follows. And its signs: which of
+    | tab , ; : and = part its words, if it has up to `longest` characters; whether it may be one
+    of a list, having up to `short`. Signs that are not
+    shared by so many lines in a row are left out; then the signs of all lines together, and how
+    often each ASCII character is there that is no letter or digit.
+    """
+    out = np.empty((16, 8), np.int64)
+    counts = np.zeros(128, np.int64)
+    found = words = index = marks = pending = 0
+    first = first_end = last = start = end = body = 0
     number = -1
     while index <= len(points):
-        point = points[index] if index < len(points) else np.uint32(10)
-        letter = (
-            48 <= point <= 57
-            or 65 <= point <= 90
-            or 97 <= point <= 122
-            or (point >= 0xC0 and not 0x2000 <= point < 0x2C00 and not 0x3000 <= point < 0x3040)
-        )
-        if letter:
-            if not inside:
-                inside = digits = True
-                value = 0
-                word = index
-            if 48 <= point <= 57 and value < 1 << 40:
-                value = value * 10 + int(point) - 48
-            else:
-                digits = False
-        elif inside:
-            inside = False
+        kind = 1
+        if index < len(points):
+            kind = _class(int(points[index]), classes)
+        if kind == 0:
+            word = index
+            while index < len(points) and _class(int(points[index]), classes) == 0:
+                index += 1
+            if words:
+                marks |= pending
+            pending = 0
             words += 1
             if words == 1:
-                start = first = word
+                start = first = body = word
                 first_end = index
-                body = word
-                if digits:
-                    number = value
+                number = _number(points, word, index)
             elif words == 2 and number >= 0:
                 first, first_end, body = word, index, word
             last = word
             end = index
-        if point == 124:
-            marks[0] = True
-        elif point == 9:
-            marks[1] = True
-        elif point == 44:
-            marks[2] = True
-        elif point == 59:
-            marks[3] = True
-        elif point == 58:
-            marks[4] = True
-        elif point == 61:
-            marks[5] = True
-        if point == 10:
-            for mark in range(6):
-                if marks[mark] and words and end - start <= longest:
-                    delimited[mark] += 1
-                marks[mark] = False
+            continue
+        if index < len(points) and points[index] < 128:
+            counts[points[index]] += 1
+        index += 1
+        if kind >= 3:
+            pending |= 1 << (kind - 3)
+        elif kind == 1:
             if words:
                 if found == len(out):
-                    wider = np.empty((2 * found, 7), np.int64)
-                    for row in range(found):
-                        for column in range(7):
-                            wider[row, column] = out[row, column]
+                    wider = np.empty((2 * found, 8), np.int64)
+                    wider[:found] = out
                     out = wider
-                out[found, _START] = start
-                out[found, _FIRST] = first
-                out[found, _FIRST_END] = first_end
-                out[found, _LAST] = last
-                out[found, _END] = end
-                out[found, _BODY] = body
-                out[found, _NUMBER] = number if words > 1 else -1
+                if words == 1:
+                    number = -1
+                size = end - start
+                signs = marks if size <= longest else 0
+                if size <= short:
+                    signs |= 64
+                out[found, 0] = start
+                out[found, 1] = first
+                out[found, 2] = first_end
+                out[found, 3] = last
+                out[found, 4] = end
+                out[found, 5] = body
+                out[found, 6] = number
+                out[found, 7] = signs
                 found += 1
-            words = 0
+            words = marks = pending = 0
             number = -1
-        index += 1
-    return out[:found], delimited
+            together = 0
+    for bit in range(7):
+        row = 0
+        for line in range(found + 1):
+            if line < found and out[line, 7] >> bit & 1:
+                row += 1
+                continue
+            if row >= fewest:
+                together |= 1 << bit
+            else:
+                for before in range(line - row, line):
+                    out[before, 7] &= ~(1 << bit)
+            row = 0
+    return out[:found], together, counts
+
+
+@kernel(inline=True)
+def _class(point: int, classes: NDArray[np.uint8]) -> int:
+    if point < 128:
+        return int(classes[point])
+    letter = point >= 0xC0 and not 0x2000 <= point < 0x2C00 and not 0x3000 <= point < 0x3040
+    return 0 if letter else 2
+
+
+@kernel(inline=True)
+def _number(points: Points, start: int, end: int) -> int:
+    """What a word of digits says, or -1."""
+    if end - start > 12:
+        return -1
+    value = 0
+    for index in range(start, end):
+        if not 48 <= points[index] <= 57:
+            return -1
+        value = value * 10 + int(points[index]) - 48
+    return value

@@ -8,6 +8,7 @@ reversed. Letters of other scripts cannot be weighed: they are read backwards in
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,8 @@ PLAIN, NO_LANGUAGE = 0.65, -1.0
 # the text weighs next to nothing, as it does without spaces.
 SOLVED, BETTER, SOLVED_NOTHING = 0.35, 0.3, -0.4
 NOTHING = -1.5
+# Different letters in what is worth solving: a word over and over is not, nor is hexadecimal.
+FEWEST_LETTERS = 10
 # Blocks solved together: a text may change its shift on the way.
 TOGETHER = 6
 # Letters of a block that equal the one before (or the one before that) where letters are doubled
@@ -71,7 +74,8 @@ def find_letters(source: Source) -> Iterator[View]:
         yield from _solved(source, blocks, (signs & _ODD) > 0)
     if any_sign & _BACKWARD:
         for start, end in _stretches(blocks, (signs & _BACKWARD) > 0):
-            yield from turned(source, start, end, "letters")
+            if _varied(source.points[start:end]):
+                yield from turned(source, start, end, "letters")
     if any_sign & _TWINS:
         yield from _stuffed(source, blocks, (signs & _TWINS) > 0, "doubled letters")
     if any_sign & _STUFFED:
@@ -165,50 +169,101 @@ def _solved(source: Source, blocks: Blocks, signs: Mask) -> Iterator[View]:
                 yield _moved(source, *more, name)
 
 
+def _varied(points: Points) -> bool:
+    known = tables().kinds[points[points < LATIN]]
+    return len(np.unique(known[known != EDGE])) >= FEWEST_LETTERS
+
+
 def _solve(points: Points) -> str | None:
     """The name of the shift under which letters are a language, or None."""
     known = tables()
-    kinds = np.full(len(points), EDGE, np.uint8)
-    latin = points < LATIN
-    kinds[latin] = known.kinds[points[latin]]
-    counts = np.bincount(kinds, minlength=EDGE + 1)[:EDGE]
-    first, second = kinds[:-1], kinds[1:]
-    inside = (first != EDGE) | (second != EDGE)
-    first, second = first[inside], second[inside]
-    now = _bits(known.language[first, second])
-    best, answer = max(SOLVED if now > NOTHING else SOLVED_NOTHING, now + BETTER), None
-    keys = _keys()
-    for key in np.argsort(known.letters[keys] @ counts)[:-4:-1].tolist():
-        letters = np.append(keys[key], EDGE)
-        one, two = letters[first], letters[second]
-        # Reversed as well, it is a language backwards.
-        bits = max(_bits(known.language[one, two]), _bits(known.language[two, one]))
-        if bits > best and key:
-            best = bits
-            mirrored, shift = divmod(key, EDGE)
-            names = ["atbash"] * mirrored + [f"rot{EDGE - shift}"] * (shift > 0)
-            answer = ">".join(names)
-    other = rot47(points)
-    kinds = np.full(len(points), EDGE, np.uint8)
-    latin = other < LATIN
-    kinds[latin] = known.kinds[other[latin]]
-    first, second = kinds[:-1], kinds[1:]
-    inside = (first != EDGE) | (second != EDGE)
-    more = np.count_nonzero(kinds != EDGE) > 1.2 * counts.sum()
-    if more and _bits(known.language[first[inside], second[inside]]) > PLAIN:
-        answer = "rot47"
+    key = solution(points, known.kinds, known.language, known.letters, _keys())
+    if key == ROT47:
+        return "rot47"
+    mirrored, shift = divmod(key, EDGE)
+    return ">".join(["atbash"] * mirrored + [f"rot{EDGE - shift}"] * (shift > 0)) or None
+
+
+# What `solution` answers for ROT47; other answers are rows of `_keys`, and 0 is none.
+ROT47 = 2 * EDGE
+
+
+@kernel()
+def solution(
+    points: Points,
+    kinds: NDArray[np.uint8],
+    language: NDArray[np.int16],
+    letters: NDArray[np.int16],
+    keys: NDArray[np.int64],
+) -> int:
+    """Which key makes letters a language, or that language read backwards."""
+    counts = np.zeros(26, np.int64)
+    for point in points:
+        if point < 0x250 and kinds[point] < 26:
+            counts[kinds[point]] += 1
+    if np.count_nonzero(counts) < FEWEST_LETTERS:
+        return 0
+    likely = np.zeros(len(keys), np.int64)
+    for key in range(len(keys)):
+        for letter in range(26):
+            likely[key] += counts[letter] * letters[keys[key, letter]]
+    now, _ = _weighed(points, kinds, language, keys[0], False)
+    best = max(SOLVED if now > NOTHING else SOLVED_NOTHING, now + BETTER)
+    answer = 0
+    for _ in range(3):
+        key = int(np.argmax(likely))
+        likely[key] = -(1 << 62)
+        one, two = _weighed(points, kinds, language, keys[key], False)
+        if max(one, two) > best and key:
+            best = max(one, two)
+            answer = key
+    others = 0
+    for point in points:
+        other = _rot47(int(point))
+        others += other < 0x250 and kinds[other] < 26
+    if others > 1.2 * counts.sum():
+        one, _ = _weighed(points, kinds, language, keys[0], True)
+        if one > PLAIN:
+            return ROT47
     return answer
 
 
+@kernel(inline=True)
+def _rot47(point: int) -> int:
+    return 33 + (int(point) + 14) % 94 if 32 < point < 127 else int(point)
+
+
+@kernel()
+def _weighed(
+    points: Points,
+    kinds: NDArray[np.uint8],
+    language: NDArray[np.int16],
+    key: NDArray[np.int64],
+    moved: bool,
+) -> tuple[float, float]:
+    """Bits a pair of letters under a key, read forwards and backwards."""
+    forward = backward = pairs = 0
+    before = np.int64(26)
+    for index in range(len(points)):
+        point = _rot47(int(points[index])) if moved else int(points[index])
+        kind = np.int64(26)
+        if point < 0x250 and kinds[point] < 26:
+            kind = key[kinds[point]]
+        if index and (kind != 26 or before != 26):
+            forward += language[before, kind]
+            backward += language[kind, before]
+            pairs += 1
+        before = kind
+    size = max(pairs, 1) * SCALE
+    return forward / size, backward / size
+
+
+@cache
 def _keys() -> NDArray[np.int64]:
     """What each letter becomes: for each shift of the alphabet, and for its mirror image."""
     letters = np.arange(EDGE)
     shifts = [(letters + shift) % EDGE for shift in range(EDGE)]
     return np.array([*shifts, *((shifted_[::-1]) for shifted_ in shifts)])
-
-
-def _bits(weights_: NDArray[np.int16]) -> float:
-    return float(weights_.mean()) / SCALE if len(weights_) else 0.0
 
 
 def rot47(points: Points) -> Points:

@@ -19,6 +19,7 @@ APART = 6
 
 _TOKEN = re.compile(r"(?:0[xXoObB]|\\[xu]|[xXuU](?=[0-9A-Fa-f])|[uU]\+)?([0-9A-Fa-f]+)")
 _BASES = (("binary", 2, 7, 32), ("hex", 16, 2, 8), ("decimal", 10, 1, 7), ("octal", 8, 2, 7))
+_DIGITS = {base: frozenset("0123456789abcdef"[:base]) for _, base, _, _ in _BASES}
 _DASHES = str.maketrans("·•∙−–—_", "...----")
 _MORSE_TOKEN = re.compile(r"[.\-·•∙−–—_]+|[/|\n]|   +")
 _MORSE = {
@@ -44,14 +45,15 @@ def _numbers(text: str, start: int, end: int) -> View | None:
     digits = [token[1] for token in tokens]
     starts = np.array([token.start() for token in tokens], np.uint32)
     ends = np.array([token.end() for token in tokens], np.uint32)
+    different = set(digits)
+    sizes = set(map(len, different))
+    used = set("".join(different).lower())
     best: tuple[float, str, NDArray[np.int64]] | None = None
     for name, base, shortest, longest in _BASES:
-        if not all(shortest <= len(number) <= longest for number in digits):
+        if not shortest <= min(sizes) <= max(sizes) <= longest or not used <= _DIGITS[base]:
             continue
-        try:
-            values = np.array([int(number, base) for number in digits])
-        except ValueError:
-            continue
+        known = {number: int(number, base) for number in different}
+        values = np.array([known[number] for number in digits])
         small = (values >= ord("a")) & (values <= ord("z")) | (values == ord(" "))
         letters = float((small | (values >= 0xC0)).mean())
         if values.max() <= 0x10FFFF and (best is None or letters > best[0]):

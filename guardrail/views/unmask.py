@@ -29,6 +29,9 @@ FAMILIES: tuple[Family, ...] = (
     find_alphabets,
     find_layouts,
 )
+# What is searched for in pieces that were put together: what one piece cannot hold. Other codes are
+# seen where they stand, and letters that are odd in pieces are so by chance.
+IN_LAYOUTS: tuple[Family, ...] = (find_numerals,)
 
 # Layers of disguise that are taken off, and how many of them of one kind. Codes and escapes show
 # for certain; of letters and layouts, what is looked for in what was found by chance is noise.
@@ -36,7 +39,7 @@ DEPTH = 4
 LIMITS: dict[Kind, int] = {"code": 5, "escape": 2, "letters": 2, "layout": 1}
 # Code points of all views of a text: so many times its own, and so many more.
 FACTOR = 8
-SPARE = 1 << 18
+SPARE = 1 << 16
 # And views of a text, which cost some time each however short they are.
 MOST = 1024
 # Findings in pieces that were put together name a document or have this score. Pieces of clean text
@@ -154,7 +157,10 @@ def _search(raw: str) -> tuple[list[View], str | None]:
 
 def _views(raw: str, outer: View | None, kinds: tuple[Kind, ...]) -> Iterator[View]:
     source = Source(raw if outer is None else outer.text)
-    for family in FAMILIES:
+    for family in IN_LAYOUTS if outer is not None and outer.kind == "layout" else FAMILIES:
+        # One layout in another is nothing that was written; what is looked for is found by chance.
+        if family is find_layouts and "layout" in kinds:
+            continue
         for view in family(source):
             if outer is None:
                 yield view

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -130,31 +131,63 @@ def pick(source: Source, places: NDArray[np.int64], name: str, kind: Kind) -> Vi
     return View(name, text, starts, starts + np.uint32(1), kind)
 
 
-def join(source: Source, spans: NDArray[np.int64], name: str, kind: Kind) -> View:
-    """Pieces of a source (shape (n, 2), start and end), a blank behind each, which belongs to the
-    end of the piece."""
-    points, starts = _joined(source.points, spans, ord(GAP))
-    text = points.tobytes().decode("utf-32-le", "surrogatepass")
-    return View(name, text, starts, starts + np.uint32(1), kind)
+# Letters and digits that a detector of passages needs at least.
+UNITS = 27
+
+
+def join(
+    source: Source, spans: NDArray[np.int64], fewest: int, name: str, first: int = 0, last: int = 1
+) -> Iterator[View]:
+    """Pieces of a source (start and end in columns `first` and `last`), a blank behind each, which
+    belongs to the end of the piece; nothing where they are too few or too small, or stand together
+    anyway."""
+    points, starts, apart, units = _joined(source.points, spans, first, last, ord(GAP))
+    if apart >= fewest - 1 and units >= UNITS:
+        text = points.tobytes().decode("utf-32-le", "surrogatepass")
+        yield View(name, text, starts, starts + np.uint32(1), "layout")
+
+
+@kernel(inline=True)
+def _counts(point: int) -> bool:
+    return point >= 0xC0 or 48 <= point <= 57 or 65 <= point <= 90 or 97 <= point <= 122
 
 
 @kernel()
-def _joined(points: Points, spans: NDArray[np.int64], gap: int) -> tuple[Points, Offsets]:
+def _joined(
+    points: Points, spans: NDArray[np.int64], column: int, until: int, gap: int
+) -> tuple[Points, Offsets, int, int]:
+    """The pieces with a letter or digit in them, where each code point was; how often letters or
+    digits stand between two of them, and how many are in them."""
     size = len(spans)
     for index in range(len(spans)):
-        size += spans[index, 1] - spans[index, 0]
+        size += spans[index, until] - spans[index, column]
     out = np.empty(size, np.uint32)
     starts = np.empty(size, np.uint32)
-    at = 0
+    at = units = apart = 0
+    last = -1
     for index in range(len(spans)):
-        for place in range(spans[index, 0], spans[index, 1]):
+        start, end = spans[index, column], spans[index, until]
+        first, before = at, units
+        for place in range(start, end):
             out[at] = points[place]
             starts[at] = place
+            units += _counts(points[place])
             at += 1
+        if units == before:
+            at = first
+            continue
         out[at] = gap
-        starts[at] = max(spans[index, 1] - 1, 0)
+        starts[at] = end - 1
         at += 1
-    return out, starts
+        if last > start:
+            apart += 1
+        elif last >= 0:
+            for place in range(last, start):
+                if _counts(points[place]):
+                    apart += 1
+                    break
+        last = end
+    return out[:at], starts[:at], apart, units
 
 
 def through(outer: View, inner: View) -> View:

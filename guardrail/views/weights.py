@@ -62,12 +62,26 @@ READS = 0.2
 
 def reads(points: Points) -> bool:
     """Whether letters may be a language if they are read one after the other."""
-    if (points >= LATIN).any():
-        return True
     known = tables()
-    kinds = known.kinds[points]
-    kinds = kinds[kinds != EDGE]
-    return len(kinds) > 1 and float(known.language[kinds[:-1], kinds[1:]].mean()) > READS * SCALE
+    return bool(_mean(points, known.kinds, known.language) > READS * SCALE)
+
+
+@kernel()
+def _mean(points: Points, kinds: Kinds, language: Weights) -> float:
+    """The weight of a pair of letters on the average; that of letters of other scripts is unknown
+    and as good as any."""
+    weight = pairs = 0
+    before = np.int64(26)
+    for point in points:
+        if point >= 0x250:
+            return np.inf
+        kind = np.int64(kinds[point])
+        if kind != 26:
+            if before != 26:
+                weight += language[before, kind]
+                pairs += 1
+            before = kind
+    return weight / max(pairs, 1)
 
 
 @kernel()

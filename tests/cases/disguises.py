@@ -129,6 +129,8 @@ HIDDEN: dict[str, Callable[[str], str]] = {
     "base64 for URLs, no padding": lambda text: (
         base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
     ),
+    # Letters of four bytes each, the last of which was taken for a fault.
+    "base64 of styled letters": lambda text: b64(_bold(text)),
     "base64 in lines": lambda text: base64.encodebytes(text.encode()).decode(),
     "base64 in quoted lines": lambda text: (
         "> " + base64.encodebytes(text.encode()).decode().strip().replace("\n", "\n> ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from hashlib import sha1
 
 import pytest
 from hypothesis import given, settings
@@ -155,6 +156,10 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "base64 of base64 of base64": _nested,
     "base64 of a word, over and over": lambda n: "VGhl" * (n // 4),
     "hashes": lambda n: ("3f9a8bcd" * 5 + " ") * (n // 41),
+    # Each may be text under some shift, so each is tried in all ways.
+    "hashes without end": lambda n: "\n".join(
+        sha1(bytes([number % 256, number // 256])).hexdigest() for number in range(n // 41)
+    ),
     "digits": lambda n: "0" * n,
     "numbers": lambda n: "65 66 " * (n // 6),
     "percent": lambda n: "%25" * (n // 3),
