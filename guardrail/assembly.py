@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import overload
 
 from guardrail.detector import Context, Detector
 from guardrail.errors import UsageError
@@ -18,6 +19,7 @@ from guardrail.indexes.watched import WatchedIndex
 from guardrail.keys import Key, key_from_environment, key_from_hook, load_key
 from guardrail.policy import KeySource, OverlapSettings, Policy
 from guardrail.policy_file import default_policy, load_policy
+from guardrail.stream import StreamFilter
 
 StrPath = str | os.PathLike[str]
 
@@ -98,6 +100,36 @@ class Guardrail:
             return [self._filter.check(response) for response in responses]
         with ThreadPoolExecutor(min(threads, len(responses))) as pool:
             return list(pool.map(self._filter.check, responses))
+
+    def open_stream(
+        self,
+        *,
+        prompt: str | None = None,
+        identity: str | None = None,
+        entitlements: Iterable[str] = (),
+        model: str | None = None,
+        max_wait: float | None = None,
+        announce: bool = True,
+    ) -> StreamFilter:
+        """A filter for one response that arrives in pieces: `feed` each, then `flush`. See
+        `Context` and `StreamFilter` for the arguments."""
+        context = Context(prompt, identity, frozenset(entitlements), model)
+        return StreamFilter(self._filter, context, max_wait=max_wait, announce=announce)
+
+    @overload
+    def stream(self, chunks: Iterable[str], **options: object) -> Iterator[str]: ...
+
+    @overload
+    def stream(self, chunks: AsyncIterable[str], **options: object) -> AsyncIterator[str]: ...
+
+    def stream(
+        self, chunks: Iterable[str] | AsyncIterable[str], **options: object
+    ) -> Iterator[str] | AsyncIterator[str]:
+        """The filtered chunks of a response; `options` are those of `open_stream`."""
+        stream = self.open_stream(**options)  # type: ignore[arg-type]
+        if isinstance(chunks, AsyncIterable):
+            return stream.over_async(chunks)
+        return stream.over(chunks)
 
     def health(self) -> dict[str, str]:
         """What is wrong, by index folder: a newer state on disk that cannot be used, or damage.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from guardrail.findings import Finding
 from guardrail.text import CanonicalText
@@ -46,3 +46,24 @@ class Detector(Protocol):
     def window(self) -> int | None: ...
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a detector knows of a text that goes on.
+
+    `findings` are final: whatever follows, they stay as they are. `open` may still grow, change or
+    vanish. Whatever else will be found starts at code point `settled` or later.
+    """
+
+    findings: Sequence[Finding]
+    open: Sequence[Finding]
+    settled: int
+
+
+@runtime_checkable
+class LiveDetector(Detector, Protocol):
+    """A detector that can tell what may still become a finding, so that a stream holds back that
+    and nothing else."""
+
+    def scan_live(self, text: CanonicalText, context: Context) -> Progress: ...

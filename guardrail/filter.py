@@ -10,7 +10,7 @@ from guardrail.errors import GuardrailError, UsageError
 from guardrail.findings import Action, Failure, Finding, Verdict
 from guardrail.policy import Policy
 from guardrail.redact import redact
-from guardrail.text import canonicalise
+from guardrail.text import canonicalise, join_surrogates
 
 
 class Filter:
@@ -32,12 +32,14 @@ class Filter:
     def check(self, response: str, context: Context = EMPTY_CONTEXT) -> Verdict:
         """The verdict on one response. Raises UsageError where it is not a string.
 
+        A pair of surrogates counts as the one code point that it stands for, in the verdict too.
         What goes wrong inside a detector is a `Failure` in the verdict; the policy decides on it.
         """
         if not isinstance(response, str):
             raise UsageError(f"a response is a string, not {type(response).__name__}")
         began = perf_counter()
         timings: dict[str, float] = {}
+        response = join_surrogates(response)
         findings, failures = self._scan(response, context, timings)
         decision = self.policy.decide(findings, failures)
         action, text = decision.action, response
@@ -62,7 +64,7 @@ class Filter:
         try:
             text = canonicalise(response)
         except Exception as error:
-            return [], [Failure(detector.name, _reason(error)) for detector in self.detectors]
+            return [], [Failure(detector.name, reason(error)) for detector in self.detectors]
         ended = perf_counter()
         timings["canonical"] = ended - began
         for detector in self.detectors:
@@ -73,7 +75,7 @@ class Filter:
             try:
                 findings += detector.scan(text, context)
             except Exception as error:
-                failures.append(Failure(detector.name, _reason(error)))
+                failures.append(Failure(detector.name, reason(error)))
             ended = perf_counter()
             timings[detector.name] = ended - began
         return findings, failures
@@ -86,6 +88,6 @@ class Filter:
         return bool(decision.redactions) or decision.action is Action.REFUSE
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """What may be said of an error: our own messages hold no private text, others might."""
     return str(error) if isinstance(error, GuardrailError) else type(error).__name__

@@ -488,6 +488,29 @@ class Policy(_Part):
         spans, kinds = _covered(covered) if covered else ((), ())
         return Decision(action, tuple(decided), spans, kinds, would)
 
+    def may_act(self, finding: Finding) -> bool:
+        """Whether this finding could be redacted or refused, at whatever length and score."""
+        for rule in self._compiled:
+            if rule.shadow is None and rule.may_match(finding):
+                if rule.action >= Action.REDACT:
+                    return True
+                if rule.is_certain:
+                    return False
+        return False
+
+    def may_act_on(self, detector: str) -> bool:
+        """Whether a finding of this detector could be redacted or refused."""
+        return any(
+            rule.shadow is None
+            and rule.action >= Action.REDACT
+            and (rule.when.detector is None or detector in rule.when.detector)
+            for rule in self._compiled
+        )
+
+    def refuses_failure(self, detector: str) -> bool:
+        """Whether a text is refused that this detector could not judge."""
+        return self.failures.get(detector, self.failure) is Action.REFUSE
+
 
 class _CompiledRule:
     """A rule as plain sets and numbers."""
@@ -506,6 +529,17 @@ class _CompiledRule:
             return False
         return not self.any or any(condition.matches(finding) for condition in self.any)
 
+    def may_match(self, finding: Finding) -> bool:
+        """Whether it would match at some length, number of words and score."""
+        if not self.when.may_match(finding):
+            return False
+        return not self.any or any(condition.may_match(finding) for condition in self.any)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it matches what it may match."""
+        return not self.any and self.when.length is self.when.score is self.when.words is None
+
 
 class _CompiledCondition:
     __slots__ = ("collection", "detector", "kind", "label", "length", "score", "words")
@@ -520,17 +554,22 @@ class _CompiledCondition:
         self.score = _range(condition.min_score, condition.max_score)
 
     def matches(self, finding: Finding) -> bool:
-        if self.detector is not None and finding.detector not in self.detector:
-            return False
-        if self.kind is not None and finding.kind not in self.kind:
+        if not self.may_match(finding):
             return False
         if self.score is not None and not self.score[0] <= finding.score <= self.score[1]:
             return False
         evidence = finding.evidence
         if self.length is not None and not _within(evidence.matched, self.length):
             return False
-        if self.words is not None and not _within(evidence.words, self.words):
+        return self.words is None or _within(evidence.words, self.words)
+
+    def may_match(self, finding: Finding) -> bool:
+        """`matches` without lengths, words and scores."""
+        if self.detector is not None and finding.detector not in self.detector:
             return False
+        if self.kind is not None and finding.kind not in self.kind:
+            return False
+        evidence = finding.evidence
         if self.collection is not None and evidence.collection not in self.collection:
             return False
         return self.label is None or not self.label.isdisjoint(evidence.labels)

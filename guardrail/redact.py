@@ -116,8 +116,7 @@ def plan_edits(
     text: str, spans: Sequence[Span], style: Redaction, kinds: Sequence[str] = ()
 ) -> list[Edit]:
     """The edits that `redact` applies: sorted by position, disjoint, over the given text."""
-    redactor = Redactor(style)
-    return redactor.plan(text, spans, kinds, len(text), final=True)
+    return Redactor(style).plan(text, spans, kinds)
 
 
 class Part(NamedTuple):
@@ -160,36 +159,27 @@ class Redactor:
         `final`: the text ends here. Returns what can be let go.
         """
         done = self._done
-        edits = [
-            Edit(start - self._base, end - self._base, replacement)
-            for start, end, replacement in self.plan(text, spans, kinds, settled, final=final)
-        ]
-        parts = list(_applied(self._text, done, edits, self._done))
+        self._add(text, spans, kinds, final)
+        parts = list(_applied(self._text, done, self._advance(settled, final), self._done))
         self._trim()
         return parts
 
     def cut(self, position: int) -> list[Part]:
-        """End the text at a position, or a little before it, where it can be ended."""
-        place = min(max(position - self._base, self._done), len(self._text))
-        place = self._structure.floor(self._text, place, self._done)
-        self._text = self._text[: max(place, self._done)]
+        """End the text at a position that was not let go yet, whatever was given from there on."""
+        self._text = self._text[: max(position - self._base, self._done)]
+        end = len(self._text)
         self._pieces = [
-            piece._replace(end=min(piece.end, len(self._text)))
-            for piece in self._pieces
-            if piece.start < len(self._text)
+            piece._replace(end=min(piece.end, end)) for piece in self._pieces if piece.start < end
         ]
-        return self.feed("", (), (), position, final=True)
+        done = self._done
+        return list(_applied(self._text, done, self._advance(position, True), end))
 
-    def plan(
-        self,
-        text: str,
-        spans: Sequence[Span],
-        kinds: Sequence[str],
-        settled: int,
-        *,
-        final: bool,
-    ) -> list[Edit]:
-        """The edits of what `feed` lets go, in code points of the whole text."""
+    def plan(self, text: str, spans: Sequence[Span], kinds: Sequence[str]) -> list[Edit]:
+        """The edits of a text that is fed whole."""
+        self._add(text, spans, kinds, True)
+        return self._advance(len(text), True)
+
+    def _add(self, text: str, spans: Sequence[Span], kinds: Sequence[str], final: bool) -> None:
         if kinds and len(kinds) != len(spans):
             raise UsageError(f"{len(kinds)} kinds for {len(spans)} spans: one for each is needed")
         self._text += text
@@ -198,11 +188,12 @@ class Redactor:
             named = kinds if self._style.uses_kind() else ()
             fresh = _pieces(self._done, len(self._text), shifted, named)
             self._pieces = _merge(sorted(self._pieces + fresh, key=lambda piece: piece[:2]))
-        if final and not self._pieces:
-            self._done = len(self._text)
-            return []
+        if self._pieces or not final:
+            self._structure.scan(self._text, final=final)
+
+    def _advance(self, settled: int, final: bool) -> list[Edit]:
+        """The edits in what can be let go, in positions of the buffer; moves `_done` behind it."""
         structure = self._structure
-        structure.scan(self._text, final=final)
         limit = len(self._text)
         if not final:
             limit = structure.floor(
@@ -228,8 +219,7 @@ class Redactor:
             first = after
         self._pieces = self._pieces[first:]
         self._done = max(limit, boundary)
-        base = self._base
-        return [Edit(start + base, end + base, new) for start, end, new in edits]
+        return edits
 
     def _group(self, pieces: list[_Piece], boundary: int) -> list[Edit]:
         """The edits for pieces near each other. `boundary`: no escape is cut there."""

@@ -113,7 +113,13 @@ class Structure:
             if region.end > count or self._is_open(region)
         ]
         self.fences = [
-            Fence(*(place - count for place in fence[:5]), fence.opens)  # type: ignore[misc]
+            fence._replace(
+                start=moved(fence.start),
+                line=moved(fence.line),
+                run_end=moved(fence.run_end),
+                info_end=moved(fence.info_end),
+                end=fence.end - count,
+            )
             for fence in self.fences
             if fence.end > count
         ]

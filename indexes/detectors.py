@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from guardrail.detector import Context
+from guardrail.detector import Context, Progress
 from guardrail.findings import Evidence, Finding
 from guardrail.indexes.grams import Hashes, hash_grams, roll_grams
 from guardrail.indexes.index import Index
-from guardrail.indexes.phrases import PhraseSet, read_phrase_file
+from guardrail.indexes.phrases import PhraseMatch, PhraseSet, read_phrase_file
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.text import CanonicalText
@@ -36,6 +36,24 @@ class OverlapDetector:
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
         """See `Detector.scan`. Raises IndexDamagedError where an index turned out to be damaged."""
+        return [self._finding(text, run) for run in self._runs(text)]
+
+    def scan_live(self, text: CanonicalText, context: Context) -> Progress:
+        """See `LiveDetector`. A run that reaches the end of the text may go on. One that is not
+        found yet is shorter than the bound: any `bound` units of a document hold a gram of it that
+        the index knows."""
+        total, bound = len(text), max(watched.current().grid.bound for watched in self._indexes)
+        first = max(0, total - bound + 1)
+        settled = text.word_start(int(text.offsets[first])) if total else len(text.raw)
+        findings: list[Finding] = []
+        open_: list[Finding] = []
+        for run in self._runs(text):
+            finding = self._finding(text, run)
+            live = run.end == total or finding.span.end == len(text.raw)
+            (open_ if live or finding.span.start >= settled else findings).append(finding)
+        return Progress(findings, open_, settled)
+
+    def _runs(self, text: CanonicalText) -> list[_Run]:
         hashed: dict[tuple[int, str], tuple[Hashes, Hashes]] = {}
         runs: list[_Run] = []
         for watched in self._indexes:
@@ -47,9 +65,7 @@ class OverlapDetector:
             for segment, matches in index.match(*hashed[shape], index.grid.bound):
                 for start, end, row, origin, copies in matches.tolist():
                     runs.append(_Run(start, end, row, origin, copies, segment, index))
-        if not runs:
-            return ()
-        return [self._finding(text, run) for run in _maximal(runs)]
+        return _maximal(runs)
 
     def _finding(self, text: CanonicalText, run: _Run) -> Finding:
         span = text.span(run.start, run.end)
@@ -86,7 +102,7 @@ class _Run:
 def _maximal(runs: list[_Run]) -> list[_Run]:
     """Runs in order, without those inside another of the same collection and labels: a policy may
     treat groups apart, so each group keeps its own."""
-    if len(runs) == 1:
+    if len(runs) < 2:
         return runs
     runs.sort(key=lambda run: (run.start, -run.end))
     last: dict[tuple[str, tuple[str, ...]], _Run] = {}
@@ -132,16 +148,31 @@ class PhraseDetector:
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
         """See `Detector.scan`."""
+        return [self._finding(match) for match in self._phrases().find(text)]
+
+    def scan_live(self, text: CanonicalText, context: Context) -> Progress:
+        """See `LiveDetector`: what is open is the longest end of the text that begins a phrase."""
+        phrases = self._phrases()
+        first = phrases.unfinished(text)
+        settled = int(text.offsets[first]) if first < len(text) else len(text.raw)
+        findings: list[Finding] = []
+        open_: list[Finding] = []
+        for match in phrases.find(text):
+            live = match.span.end == len(text.raw) or match.span.start >= settled
+            (open_ if live else findings).append(self._finding(match))
+        return Progress(findings, open_, settled)
+
+    def _phrases(self) -> PhraseSet:
         states, phrases = self._built
         now = [index.current() for index in self._indexes]
         if any(new is not old for new, old in zip(now, states, strict=True)):
             self._built = states, phrases = self._build(now)
-        return [
-            Finding(
-                detector=self.name,
-                kind="phrase",
-                span=match.span,
-                evidence=Evidence(document=match.place, matched=match.units),
-            )
-            for match in phrases.find(text)
-        ]
+        return phrases
+
+    def _finding(self, match: PhraseMatch) -> Finding:
+        return Finding(
+            detector=self.name,
+            kind="phrase",
+            span=match.span,
+            evidence=Evidence(document=match.place, matched=match.units),
+        )
