@@ -7,9 +7,9 @@ from time import monotonic, perf_counter
 
 from guardrail.detector import EMPTY_CONTEXT, Context, Detector
 from guardrail.errors import GuardrailError, UsageError
-from guardrail.findings import Action, Failure, Finding, Verdict
+from guardrail.findings import Action, Failure, Finding, Span, Verdict
 from guardrail.policy import Policy
-from guardrail.redact import redact
+from guardrail.redact import crosses, redact_parts, seams
 from guardrail.text import canonicalise, join_surrogates
 
 
@@ -44,8 +44,10 @@ class Filter:
         decision = self.policy.decide(findings, failures)
         action, text = decision.action, response
         if action is Action.REDACT:
-            text = redact(response, decision.redactions, self.policy.redactor, decision.kinds)
-            if self._leaks(text, context):
+            style, kinds = self.policy.redactor, decision.kinds
+            parts = redact_parts(response, decision.redactions, style, kinds)
+            text = "".join(part.text for part in parts)
+            if self._leaks(text, seams(parts), context):
                 action = Action.REFUSE
         if action is Action.REFUSE:
             text = self.policy.refusal
@@ -80,11 +82,12 @@ class Filter:
             timings[detector.name] = ended - began
         return findings, failures
 
-    def _leaks(self, redacted: str, context: Context) -> bool:
+    def _leaks(self, redacted: str, seams: list[Span], context: Context) -> bool:
         """Whether a redacted text must still not leave: what stood on the two sides of a removed
         span may be one protected passage once they meet."""
         findings, failures = self._scan(redacted, context, {})
-        decision = self.policy.decide(findings, failures)
+        met = [finding for finding in findings if crosses(finding.span, seams)]
+        decision = self.policy.decide(met, failures)
         return bool(decision.redactions) or decision.action is Action.REFUSE
 
 

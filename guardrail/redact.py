@@ -108,8 +108,15 @@ def redact(text: str, spans: Sequence[Span], style: Redaction, kinds: Sequence[s
     ignored. `kinds` names what each span holds (several joined by `+`), for labels with `{kind}`.
     Raises UsageError if `kinds` is given and its length is not that of `spans`.
     """
-    edits = plan_edits(text, spans, style, kinds)
-    return "".join(part.text for part in _applied(text, 0, edits, len(text))) if edits else text
+    parts = redact_parts(text, spans, style, kinds)
+    return "".join(part.text for part in parts) if any(part.new for part in parts) else text
+
+
+def redact_parts(
+    text: str, spans: Sequence[Span], style: Redaction, kinds: Sequence[str] = ()
+) -> list[Part]:
+    """`redact`, with what was replaced told from what was not."""
+    return list(_applied(text, 0, plan_edits(text, spans, style, kinds), len(text)))
 
 
 def plan_edits(
@@ -124,6 +131,22 @@ class Part(NamedTuple):
 
     text: str
     new: bool
+
+
+def seams(parts: Iterable[Part], position: int = 0) -> list[Span]:
+    """Where the replacements lie in redacted text that begins at a position."""
+    found: list[Span] = []
+    for part in parts:
+        end = position + len(part.text)
+        if part.new:
+            found.append(Span(position, end))
+        position = end
+    return found
+
+
+def crosses(span: Span, seams: Iterable[Span]) -> bool:
+    """Whether a span of redacted text holds part of a replacement, or what is on both its sides."""
+    return any(span.start < seam.end and span.end > seam.start for seam in seams)
 
 
 class Redactor:

@@ -26,6 +26,8 @@ from guardrail.text import LONGEST_WORD, CanonicalText, canonicalise
 
 # What is scanned before the first place that is still open: a finding is widened to a whole word.
 CONTEXT = LONGEST_WORD + 8
+# More than this is not scanned again for a finding that goes on and on, and that may pass.
+LONGEST_WINDOW = 1 << 16
 
 Clock = Callable[[], float]
 
@@ -86,7 +88,9 @@ class _Rolling:
         self._live = detector if isinstance(detector, LiveDetector) else None
         self._window = detector.window or 0
         self._context = max(CONTEXT, self._window)
-        # Final findings that reach beyond `settled`, so that the next window shows them again.
+        # Before here all findings are known. Those that reach beyond are in `_recent`, as the next
+        # window shows them again.
+        self._known = 0
         self._recent: list[Finding] = []
         self._first = 0
 
@@ -99,22 +103,25 @@ class _Rolling:
         text = buffer.canonical(base)
         progress = self._progress(text, context, final)
         known = {(f.kind, f.span, f.evidence.collection, f.evidence.labels) for f in self._recent}
-        before = self.settled
+        before = self._known
         fresh = []
         for finding in progress.findings:
             span = Span(finding.span.start + base, finding.span.end + base)
             evidence = finding.evidence
-            # One that lies before `settled` is the rest of one that the window cuts, or known.
+            # One that lies before is the rest of one that the window cuts.
             if span.end > before and (
                 (finding.kind, span, evidence.collection, evidence.labels) not in known
             ):
                 fresh.append(replace(finding, span=span))
-        open_ = [f.span.start for f in progress.open if self._policy.may_act(f)]
-        settled = min([progress.settled, *open_]) + base
-        self.settled = max(self.settled, settled)
+        acting = [f.span.start for f in progress.open if self._policy.may_act(f)]
+        self.settled = max(self.settled, min([progress.settled, *acting]) + base)
+        self._known = max(
+            self._known, min([progress.settled, *(f.span.start for f in progress.open)]) + base
+        )
         self.judged = buffer.end
-        self._recent = [f for f in [*self._recent, *fresh] if f.span.end > self.settled]
-        self._first = min([self.settled, *(f.span.start for f in self._recent)])
+        self._recent = [f for f in [*self._recent, *fresh] if f.span.end > self._known]
+        first = min([self._known, *(f.span.start for f in self._recent)])
+        self._first = max(first, buffer.end - LONGEST_WINDOW)
         return fresh
 
     def _progress(self, text: CanonicalText, context: Context, final: bool) -> Progress:

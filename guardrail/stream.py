@@ -20,8 +20,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from guardrail.detector import EMPTY_CONTEXT, Context
 from guardrail.errors import UsageError
 from guardrail.filter import Filter
-from guardrail.findings import Action, Finding, Verdict
-from guardrail.redact import Part, Redactor
+from guardrail.findings import Action, Finding, Span, Verdict
+from guardrail.redact import Part, Redactor, crosses
 from guardrail.scanner import Clock, Scanner, is_segmented
 from guardrail.structure import Structure
 from guardrail.text import join_surrogates
@@ -204,8 +204,9 @@ class _Seams:
         self._detectors = [d for d in filter_.detectors if not is_segmented(d)]
         self._tail = self._waiting = ""
         self._scanner: Scanner | None = None
-        # In the scanner's positions: where the first and the last replacement lie, what was let go.
-        self._first = self._last = self._gone = 0
+        # In the scanner's positions: the replacements, and how much was let go.
+        self._seams: list[Span] = []
+        self._gone = 0
 
     @property
     def held(self) -> int:
@@ -219,14 +220,15 @@ class _Seams:
                 self._tail = (self._tail + out)[-SEAM_TAIL:]
                 self._scanner = Scanner(self._detectors, self._policy, self._context)
                 self._scanner.feed(self._tail)
-                self._first = self._gone = len(self._tail)
+                self._gone, self._seams = len(self._tail), []
             if self._scanner is None:
                 out += part.text
                 continue
+            if part.new:
+                end = self._scanner.end
+                self._seams.append(Span(end, end + len(part.text)))
             self._scanner.feed(part.text)
             self._waiting += part.text
-            if part.new:
-                self._last = self._scanner.end
         refused = False
         if self._scanner is not None:
             more, refused = self._settle(self._scanner, final)
@@ -237,13 +239,13 @@ class _Seams:
     def _settle(self, scanner: Scanner, final: bool) -> tuple[str, bool]:
         if final:
             scanner.feed("", final=True)
-        found = [finding for finding in scanner.take() if finding.span.end > self._first]
+        found = [f for f in scanner.take() if crosses(f.span, self._seams)]
         decision = self._policy.decide(found, scanner.failures)
         refused = bool(decision.redactions) or decision.action is Action.REFUSE
         stop = scanner.end
         if refused:
             stop = min((span.start for span in decision.redactions), default=self._gone)
-        elif not final and scanner.settled <= self._last:
+        elif not final and scanner.settled <= self._seams[-1].end:
             stop = scanner.settled
         count = max(0, stop - self._gone)
         out, self._waiting = self._waiting[:count], self._waiting[count:]
@@ -284,7 +286,7 @@ class _Shape:
         if out.strip():
             self._empty = False
         if self._empty:
-            return refusal
+            return out + refusal
         blank = out[-1:].isspace() if out else self._blank
         closing = structure.closing()
         if structure.is_json or not refusal:

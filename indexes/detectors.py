@@ -8,6 +8,7 @@ from pathlib import Path
 
 from guardrail.detector import Context, Progress
 from guardrail.findings import Evidence, Finding
+from guardrail.indexes.anchors import anchored_start
 from guardrail.indexes.grams import Hashes, hash_grams, roll_grams
 from guardrail.indexes.index import Index
 from guardrail.indexes.phrases import PhraseMatch, PhraseSet, read_phrase_file
@@ -62,9 +63,14 @@ class OverlapDetector:
             if shape not in hashed:
                 rolled = roll_grams(text.units, index.grid.gram, index.gram_key)
                 hashed[shape] = rolled, hash_grams(rolled, index.gram_key)
-            for segment, matches in index.match(*hashed[shape], index.grid.bound):
+            rolled, hashes = hashed[shape]
+            bound, most = index.grid.bound, index.manifest.max_postings
+            for segment, matches in index.match(rolled, hashes, bound):
                 for start, end, row, origin, copies in matches.tolist():
-                    runs.append(_Run(start, end, row, origin, copies, segment, index))
+                    first = anchored_start(segment, most, hashes, (start, end, row, origin))
+                    if end - first >= bound:
+                        origin += first - start
+                        runs.append(_Run(first, end, row, origin, copies, segment, index))
         return _maximal(runs)
 
     def _finding(self, text: CanonicalText, run: _Run) -> Finding:
