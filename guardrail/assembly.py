@@ -71,6 +71,11 @@ class Guardrail:
         """The policy in force."""
         return self._filter.policy
 
+    @property
+    def detectors(self) -> tuple[Detector, ...]:
+        """The detectors in use."""
+        return self._filter.detectors
+
     def check(
         self,
         response: str,

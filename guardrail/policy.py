@@ -507,6 +507,20 @@ class Policy(_Part):
             for rule in self._compiled
         )
 
+    def could_act(
+        self, detector: str, units: int, words: int, finding: Finding | None = None
+    ) -> bool:
+        """Whether a match of up to so many units and words could be redacted or refused. Without a
+        finding, of any kind and collection."""
+        return any(
+            rule.shadow is None
+            and rule.action >= Action.REDACT
+            and (rule.when.detector is None or detector in rule.when.detector)
+            and (finding is None or rule.may_match(finding))
+            and rule.reaches(units, words)
+            for rule in self._compiled
+        )
+
     def refuses_failure(self, detector: str) -> bool:
         """Whether a text is refused that this detector could not judge."""
         return self.failures.get(detector, self.failure) is Action.REFUSE
@@ -535,6 +549,12 @@ class _CompiledRule:
             return False
         return not self.any or any(condition.may_match(finding) for condition in self.any)
 
+    def reaches(self, units: int, words: int) -> bool:
+        """Whether a match of up to so many units and words could be long enough."""
+        return self.when.reaches(units, words) and (
+            not self.any or any(condition.reaches(units, words) for condition in self.any)
+        )
+
     @property
     def is_certain(self) -> bool:
         """Whether it matches what it may match."""
@@ -562,6 +582,12 @@ class _CompiledCondition:
         if self.length is not None and not _within(evidence.matched, self.length):
             return False
         return self.words is None or _within(evidence.words, self.words)
+
+    def reaches(self, units: int, words: int) -> bool:
+        """Whether so many units and words are enough."""
+        return (self.length is None or units >= self.length[0]) and (
+            self.words is None or words >= self.words[0]
+        )
 
     def may_match(self, finding: Finding) -> bool:
         """`matches` without lengths, words and scores."""

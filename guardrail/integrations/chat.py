@@ -158,20 +158,52 @@ def _logprobs(given: Any) -> list[float] | None:
     return found if len(found) == len(content) else None
 
 
+class Channels:
+    """Filters the pieces of one message: each string in it, by its place, is a stream."""
+
+    def __init__(self, bodies: BodyFilter) -> None:
+        self._bodies = bodies
+        self._streams: dict[tuple[Any, ...], StreamFilter] = {}
+
+    @property
+    def refused(self) -> bool:
+        """Whether one of the streams was refused, and so the message."""
+        return any(stream.refused for stream in self._streams.values())
+
+    def feed(self, delta: Any, path: tuple[Any, ...] = ()) -> None:
+        """Filter the strings of a piece in place; items of lists are told apart by `index`."""
+        for key, item in list(delta.items() if isinstance(delta, dict) else enumerate(delta)):
+            if key in NOT_TEXT:
+                continue
+            if isinstance(item, dict) and isinstance(delta, list):
+                self.feed(item, (*path, item.get("index", key)))
+            elif isinstance(item, (dict, list)):
+                self.feed(item, (*path, key))
+            elif isinstance(item, str):
+                place = (*path, key)
+                if place not in self._streams:
+                    self._streams[place] = self._bodies.open_stream()
+                delta[key] = self._streams[place].feed(item)
+
+    def flush(self, delta: Json) -> None:
+        """Add what waits to the last piece."""
+        for place, stream in self._streams.items():
+            if rest := stream.flush():
+                _append(delta, place, rest)
+
+
 class ChatStream:
     """Filters the chunks of one streamed chat completion (or legacy completion)."""
 
     def __init__(self, bodies: BodyFilter) -> None:
         self._bodies = bodies
-        self._channels: dict[tuple[Any, ...], StreamFilter] = {}
-        self._finished: set[int] = set()
-        self._seen: set[int] = set()
+        self._channels: dict[int, Channels | None] = {}  # None: the choice has ended
         self._last: Json = {}
 
     @property
     def is_over(self) -> bool:
         """Whether every choice that was seen has ended."""
-        return bool(self._seen) and self._seen == self._finished
+        return bool(self._channels) and not any(self._channels.values())
 
     def feed(self, chunk: Json) -> Iterator[Json]:
         """The chunks to send in the place of one."""
@@ -183,62 +215,36 @@ class ChatStream:
 
     def flush(self) -> Iterator[Json]:
         """What an upstream that ended without a finish reason left."""
-        choices = []
-        for index in sorted(self._seen - self._finished):
-            choice = self._choice({"index": index, "delta": {}, "finish_reason": "stop"})
-            if choice is not None:
-                choices.append({**choice, "finish_reason": choice["finish_reason"]})
+        waiting = [index for index, channels in self._channels.items() if channels is not None]
+        ended = [{"index": index, "delta": {}, "finish_reason": "stop"} for index in waiting]
+        choices = [choice for choice in map(self._choice, ended) if choice is not None]
         if choices:
             yield {**self._last, "choices": choices}
 
     def _choice(self, choice: Json) -> Json | None:
         index = choice.get("index", 0)
-        self._seen.add(index)
-        if index in self._finished:
+        channels = self._channels.setdefault(index, Channels(self._bodies))
+        if channels is None:
             return None
         key = "text" if "text" in choice else "delta"
         delta = {"text": choice["text"]} if key == "text" else dict(choice.get("delta") or {})
         finish = choice.get("finish_reason")
-        self._filter(delta, (index,))
+        channels.feed(delta)
         if finish:
-            self._flush(delta, (index,))
-        refused = any(stream.refused for path, stream in self._channels.items() if path[0] == index)
-        if refused:
+            channels.flush(delta)
+        if channels.refused:
             finish = "content_filter"
-            self._flush(delta, (index,))
+            channels.flush(delta)
             place = "content" if self._bodies.refusal_as_content else "refusal"
             place = "text" if key == "text" else place
             delta[place] = (delta.get(place) or "") + self._bodies.refusal
         if finish:
-            self._finished.add(index)
-            self._channels = {p: s for p, s in self._channels.items() if p[0] != index}
+            self._channels[index] = None
         kept = {**choice, key: delta.get("text", "") if key == "text" else delta}
         kept["finish_reason"] = finish
         if "logprobs" in kept:
             kept["logprobs"] = None
         return kept if finish or _says(delta) else None
-
-    def _filter(self, value: Any, path: tuple[Any, ...]) -> None:
-        """Filter the strings of a delta in place. Items of lists carry an index of their own."""
-        for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
-            if key in NOT_TEXT:
-                continue
-            if isinstance(item, dict) and isinstance(value, list):
-                self._filter(item, (*path, item.get("index", key)))
-            elif isinstance(item, (dict, list)):
-                self._filter(item, (*path, key))
-            elif isinstance(item, str):
-                value[key] = self._stream((*path, key)).feed(item)
-
-    def _flush(self, delta: Json, path: tuple[Any, ...]) -> None:
-        for place, stream in self._channels.items():
-            if place[0] == path[0] and (rest := stream.flush()):
-                _append(delta, place[1:], rest)
-
-    def _stream(self, path: tuple[Any, ...]) -> StreamFilter:
-        if path not in self._channels:
-            self._channels[path] = self._bodies.open_stream()
-        return self._channels[path]
 
 
 def _append(delta: Json, path: tuple[Any, ...], text: str) -> None:

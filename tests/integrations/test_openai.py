@@ -66,7 +66,7 @@ def test_a_refused_completion(server: Upstream, refusing: Guardrail) -> None:
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_a_streamed_completion(server: Upstream, rail: Guardrail, size: int) -> None:
     server.answers(LEAK, CLEAN, arguments=ARGUMENTS, size=size)
-    asked = client(server, rail).chat.completions.create(
+    asked: Any = client(server, rail).chat.completions.create(
         **ASK, n=2, stream=True, stream_options={"include_usage": True}
     )
     texts, arguments, finish, usage = ["", ""], "", {}, None
@@ -90,6 +90,7 @@ def test_a_streamed_completion(server: Upstream, rail: Guardrail, size: int) -> 
 
 def test_a_streamed_completion_that_is_refused(server: Upstream, refusing: Guardrail) -> None:
     server.answers(LEAK, CLEAN, arguments=None)
+    options: Any
     for options in ({}, {"stream_options": {"include_usage": True}}):
         texts, refusals, finish, usage = ["", ""], ["", ""], {}, False
         for chunk in client(server, refusing).chat.completions.create(
