@@ -183,11 +183,11 @@ def _long_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     longest = LONGEST_TOKEN // 2  # of a token's own form, in which a letter is one sign or more
     candidates = [number for form, number in tokenizer.get_vocab().items() if len(form) > longest]
     special = set(tokenizer.all_special_ids)
-    texts = tokenizer.batch_decode([[number] for number in candidates])
     return [
         number
-        for number, text in zip(candidates, texts, strict=True)
-        if number not in special and len(canonicalise(text)) > LONGEST_TOKEN
+        for number in candidates
+        if number not in special
+        and len(canonicalise(str(tokenizer.decode([number])))) > LONGEST_TOKEN
     ]
 
 

@@ -1,4 +1,4 @@
-"""Generation that goes around protected text: a tokenizer made here, and models that would recite."""
+"""Generation that goes around protected text, by models that would recite it."""
 
 from __future__ import annotations
 
