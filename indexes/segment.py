@@ -134,8 +134,8 @@ class Segment:
         only: NDArray[np.bool_] | None = None,
     ) -> tuple[Matches, Runs]:
         """All maximal runs of at least `least` units that the response shares with a document, and
-        the runs that lie close together in the corpus, chained; none where no chain is heavy enough. With
-        `only`, no documents but the rows that it marks."""
+        the runs that lie close together in the corpus, chained; none where no chain is heavy
+        enough. With `only`, no documents but the rows that it marks."""
         facts = self._facts
         if only is not None:
             facts = facts.copy()

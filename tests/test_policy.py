@@ -77,7 +77,7 @@ def test_the_default_policy() -> None:
         (finding(matched=length - 1, words=words - 1), ("allow", "verbatim-short")),
         (finding(matched=None, words=None), ("flag", None)),
         (finding("phrase"), ("redact", "phrase")),
-        (finding("near-verbatim", matched=300, words=60), ("flag", None)),
+        (finding("near-verbatim", matched=300, words=60), ("redact", "near-verbatim")),
         (finding("something-new"), ("flag", None)),
     ]
     results = policy.decide([found for found, _ in cases], ()).findings
