@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import codecs
 import json
 import random
 import re
@@ -15,11 +17,16 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from guardrail import Action, Context, Finding, Guardrail, Policy, Span, StreamFilter
+from guardrail.detector import EMPTY_CONTEXT
 from guardrail.errors import UsageError
 from guardrail.filter import Filter
 from guardrail.indexes.build import build
+from guardrail.indexes.detectors import OverlapDetector
+from guardrail.indexes.excuses import Excuses
 from guardrail.keys import Key
 from guardrail.policy_file import default_policy, parse_policy
+from guardrail.scanner import LOOKBACK, Scanner
+from guardrail.segments import LONGEST_SEGMENT
 from guardrail.stream import MAX_HELD
 from guardrail.text import CanonicalText
 from tests.cases.disguises import DISGUISES
@@ -85,26 +92,34 @@ def streamed(rail: Guardrail, chunks: Sequence[str]) -> tuple[str, StreamFilter]
     return "".join([*out, stream.flush()]), stream
 
 
+def is_beneath(finding: Finding) -> bool:
+    """Whether it is judged by sentences in a stream."""
+    return finding.evidence.view is not None or finding.kind in ("near-verbatim", "record")
+
+
 def check_stream(rail: Guardrail, text: str, chunkings: Sequence[Sequence[str]]) -> None:
-    """Every chunking gives what `check` does; a refused text is cut, everywhere alike."""
+    """Every chunking gives one text, and what `check` does unless something shows in sentences
+    only; a refused text is cut, everywhere alike."""
     whole = rail.check(text)
     outs = set()
     for chunks in chunkings:
         out, stream = streamed(rail, chunks)
         outs.add(out)
-        assert stream.verdict.action is whole.action
-        spans = {(f.kind, f.span, f.action) for f in stream.verdict.findings}
+        verdict = stream.verdict
+        if any(map(is_beneath, [*whole.findings, *verdict.findings])):
+            continue
+        assert verdict.action is whole.action
+        spans = {(f.kind, f.span, f.action) for f in verdict.findings}
         if whole.action is not Action.REFUSE:
             assert out == whole.text
             assert spans == {(f.kind, f.span, f.action) for f in whole.findings}
     assert len(outs) == 1
-    if whole.action is Action.REFUSE:
-        (out,) = outs
-        for finding in whole.findings:
-            if finding.action >= Action.REDACT:
-                leaked = re.findall(r"\w{4,}", text[finding.span.start : finding.span.end])
-                sure = [word for word in leaked if text.count(word) == 1]
-                assert not any(word in out for word in sure)
+    (out,) = outs
+    for finding in whole.findings:
+        if finding.action >= Action.REDACT and not is_beneath(finding):
+            leaked = re.findall(r"\w{4,}", text[finding.span.start : finding.span.end])
+            sure = [word for word in leaked if text.count(word) == 1]
+            assert not any(word in out for word in sure)
 
 
 @st.composite
@@ -182,6 +197,73 @@ def test_nothing_of_a_leak_comes_out_before_its_verdict(rails: dict[str, Guardra
     assert stream.verdict.action is Action.REDACT
 
 
+EDITED = SECRETS[1].replace("nine hundred", "eight hundred").replace("equal", "even")
+BENEATH = {
+    "edited": EDITED.replace("contract", "paper"),
+    "reversed": SECRETS[1][::-1].replace(".", ""),
+    "base64": base64.b64encode(SECRETS[1].encode()).decode(),
+    "rot13": codecs.encode(SECRETS[1], "rot13"),
+    "hex": SECRETS[1].encode().hex(),
+}
+
+
+@pytest.mark.parametrize("text", BENEATH.values(), ids=BENEATH.keys())
+@pytest.mark.parametrize("rule", ["default", f"refuse {STYLES[0]}"])
+def test_nothing_of_a_sentence_comes_out_before_it_was_seen_through(
+    rails: dict[str, Guardrail], text: str, rule: str
+) -> None:
+    """A copy that is edited or disguised, in one sentence: its verdict comes before any of it."""
+    rail = rails[rule]
+    if rule != "default":
+        rail = Guardrail(policy("- {name: a, action: refuse}"), rail.detectors)
+    whole = f"{CLEAN} {text} {CLEAN}"
+    found = [f.span for f in rail.check(whole).findings if f.action >= Action.REDACT]
+    assert found
+    first = min(span.start for span in found)
+    stream, out = rail.open_stream(), ""
+    for char in whole:
+        out += stream.feed(char)
+        if stream.verdict.action is Action.ALLOW:
+            assert len(out) <= first
+    out += stream.flush()
+    assert stream.verdict.action is rail.check(whole).action
+    assert not any(word in out for word in set(text.split()) - set(CLEAN.split()) if len(word) > 5)
+    assert streamed(rail, [whole])[0] == out
+
+
+def test_a_copy_over_several_sentences_stops_where_it_is_known(tmp_path: Path) -> None:
+    """Each sentence by itself is too little; with those before, the rest is held back."""
+    told = (
+        "The harbour master kept four brass keys. None of them fitted the northern gate. He wrote "
+        "to the council about locks. The council sent a ledger instead. Nobody read it before May."
+    )
+    (tmp_path / "docs.jsonl").write_text(json.dumps({"id": "1", "text": told}))
+    build([str(tmp_path / "docs.jsonl")], tmp_path / "index", KEY, jobs=1)
+    rail = Guardrail.from_policy(indexes=[tmp_path / "index"], key=KEY)
+    edited = told.replace(". ", ", so it went. ")
+    assert rail.check(edited).action is Action.REDACT
+    out, stream = streamed(rail, list(edited))
+    assert stream.verdict.action is Action.REDACT
+    assert "ledger" not in out
+    assert streamed(rail, [edited])[0] == out
+
+
+def test_excuses_count_when_a_run_is_complete(rails: dict[str, Guardrail]) -> None:
+    rules = policy("- {name: a, when: {kind: verbatim}, action: redact}")
+    excuses = Excuses(prompt=True)
+    live = next(d for d in rails["default"].detectors if isinstance(d, OverlapDetector))
+    detector = OverlapDetector("overlap", live._indexes, excuses)
+    rail = Guardrail(rules, [detector])
+    text = f"{CLEAN} {SECRETS[0]} {SECRETS[1]} {CLEAN}"
+    want = rail.check(text, prompt=SECRETS[0])
+    assert SECRETS[0] in want.text
+    assert "instalments" not in want.text
+    for chunks in ([text], list(text), cut(text, [150, 200, 300])):
+        assert "".join(rail.stream(chunks, prompt=SECRETS[0])) == want.text
+    entitled = rail.check(text, entitlements=["default"]).text
+    assert "".join(rail.stream(list(text), entitlements=["default"])) == entitled
+
+
 def test_a_refused_stream_ends_and_says_nothing_of_what_it_found(
     rails: dict[str, Guardrail],
 ) -> None:
@@ -213,7 +295,7 @@ def test_json_that_is_refused_is_closed(rails: dict[str, Guardrail]) -> None:
 
 def test_clean_text_is_held_back_by_the_bound_and_no_more(rails: dict[str, Guardrail]) -> None:
     """26 letters, the blanks between them, and the word that the first of them stands in."""
-    stream = rails["default"].open_stream()
+    stream = rails[f"low {STYLES[0]}"].open_stream(hold_sentences=False)
     held = []
     for char in CLEAN * 12:
         stream.feed(char)
@@ -223,7 +305,7 @@ def test_clean_text_is_held_back_by_the_bound_and_no_more(rails: dict[str, Guard
 
 
 def test_nothing_is_held_back_where_the_policy_only_flags(rails: dict[str, Guardrail]) -> None:
-    stream = rails[f"flag {STYLES[0]}"].open_stream()
+    stream = rails[f"flag {STYLES[0]}"].open_stream(hold_sentences=False)
     for char in f"{CLEAN} {SECRETS[0]}":
         assert stream.feed(char) == char
     assert stream.flush() == ""
@@ -233,7 +315,7 @@ def test_nothing_is_held_back_where_the_policy_only_flags(rails: dict[str, Guard
 def test_a_phrase_is_held_back_as_far_as_it_goes(corpus: Path) -> None:
     rules = "- {name: p, when: {detector: phrases}, action: redact}"
     rail = Guardrail.from_policy(policy(rules), indexes=[corpus / "index"], key=KEY)
-    stream = rail.open_stream()
+    stream = rail.open_stream(hold_sentences=False)
     assert stream.feed("The pro") == "The "
     assert stream.feed("ject") == ""
     assert stream.feed(" mana") == "project mana"
@@ -247,7 +329,7 @@ def test_what_is_kept_does_not_grow_with_the_stream(rails: dict[str, Guardrail])
     stream = rails["default"].open_stream()
     for number in range(3000):
         stream.feed(f"{number} bottles of beer, ")
-    assert len(stream._scanner._buffer.raw) < 600
+    assert len(stream._scanner._buffer.raw) < LOOKBACK + LONGEST_SEGMENT
     assert len(stream._redactor._text) + len(stream._shape._text) < 600
 
 
@@ -325,23 +407,28 @@ def test_segments_are_judged_at_the_ends_of_sentences() -> None:
     ]
 
 
+def segments(chunks: Sequence[str]) -> list[str]:
+    detector = Sentences()
+    scanner = Scanner([detector], ALL, EMPTY_CONTEXT)
+    for chunk in chunks:
+        scanner.feed(chunk)
+    scanner.feed("", final=True)
+    return detector.seen
+
+
 @given(st.text("ab.!\n Dr", max_size=60), st.data())
 def test_segments_are_the_same_for_every_chunking(text: str, data: st.DataObject) -> None:
-    want = Sentences()
-    "".join(StreamFilter(Filter(ALL, [want])).over([text]))
-    assert "".join(want.seen) == text
+    want = segments([text])
+    assert "".join(want) == text
     cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=6))
     for chunks in (list(text), cut(text, cuts)):
-        detector = Sentences()
-        assert "".join(StreamFilter(Filter(ALL, [detector])).over(chunks)) == text
-        assert detector.seen == want.seen
+        assert segments(chunks) == want
 
 
 def test_segments_are_capped_in_length_and_time() -> None:
-    detector = Sentences()
     text = "word " * 1000
-    assert "".join(StreamFilter(Filter(ALL, [detector])).over(text)) == text
-    assert max(map(len, detector.seen)) <= 1000
+    assert "".join(StreamFilter(Filter(ALL, [Sentences()])).over(text)) == text
+    assert max(map(len, segments(text))) <= LONGEST_SEGMENT
     now = [0.0]
     stream = StreamFilter(Filter(ALL, [Sentences()]), max_wait=2.0, clock=lambda: now[0])
     assert stream.feed("no end in si") == ""
