@@ -78,6 +78,7 @@ def test_the_default_policy() -> None:
         (finding(matched=None, words=None), ("flag", None)),
         (finding("phrase"), ("redact", "phrase")),
         (finding("near-verbatim", matched=300, words=60), ("redact", "near-verbatim")),
+        (finding("near-verbatim", matched=30, words=6), ("allow", "near-verbatim-short")),
         (finding("something-new"), ("flag", None)),
     ]
     results = policy.decide([found for found, _ in cases], ()).findings

@@ -39,6 +39,9 @@ FACTOR = 8
 SPARE = 1 << 18
 # And views of a text, which cost some time each however short they are.
 MOST = 1024
+# Findings in pieces that were put together name a document or have this score. Pieces of clean text
+# make addresses, telephone numbers and passwords (scores to 0.9): 16 in 1,218 answers of models.
+SURE = 0.95
 # Earlier findings of one kind that a finding is compared with.
 _COMPARED = 32
 # What stands between two views that are searched in one go; nothing matches across it but letters.
@@ -64,7 +67,8 @@ def unmasked_findings(
     """Findings in `masked.text` as findings in the raw text, for each view that they touch.
 
     Those are left out that the `plain` findings, or those of a view before, say already: the same
-    thing from the same place of the corpus, over no less of the raw text.
+    thing from the same place of the corpus, over no less of the raw text; and those that pieces of
+    clean text make by chance (`SURE`).
     """
     said: dict[tuple[object, ...], list[Finding]] = {}
     for finding in plain:
@@ -77,7 +81,8 @@ def unmasked_findings(
             view, first = masked.views[number], masked.firsts[number]
             span = _range(view, max(start - first, 0), min(end - first, len(view.text)))
             number += 1
-            if span is None:
+            by_chance = finding.evidence.document is None and finding.score < SURE
+            if span is None or (view.pieced and by_chance):
                 continue
             evidence = replace(finding.evidence, view=view.name)
             seen = replace(finding, span=span, evidence=evidence)

@@ -28,6 +28,7 @@ class View:
     the text it was derived from that each of them came from, never empty. `name` says how, and
     `kind` what kind of disguise that is: a code that was read, escapes among plain text, letters
     that were changed or turned round, or pieces that were put together from where they lay.
+    `pieced` tells whether pieces were put together in any layer of it.
     """
 
     name: str
@@ -35,6 +36,11 @@ class View:
     starts: Offsets
     ends: Offsets
     kind: Kind
+    outer_pieced: bool = False
+
+    @property
+    def pieced(self) -> bool:
+        return self.outer_pieced or self.kind == "layout"
 
 
 class Source:
@@ -167,4 +173,5 @@ def through(outer: View, inner: View) -> View:
         ends[wide] = np.maximum(ends[wide], outer.ends[place])
         step += 1
         wide = wide[last[wide] - first[wide] >= step]
-    return View(f"{outer.name}>{inner.name}", inner.text, starts, ends, inner.kind)
+    name = f"{outer.name}>{inner.name}"
+    return View(name, inner.text, starts, ends, inner.kind, outer.pieced)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from guardrail.findings import Evidence, Finding, Span
 from guardrail.text import canonical_units
-from guardrail.views.unmask import DEPTH, FACTOR, MOST, SPARE, unmask, unmasked_findings
+from guardrail.views.unmask import DEPTH, FACTOR, MOST, SPARE, SURE, unmask, unmasked_findings
 from guardrail.views.view import View
 from tests.cases.disguises import HIDDEN, NESTING, b64
 
@@ -118,6 +118,26 @@ def test_findings_are_mapped_and_said_once() -> None:
     wider = Finding("any", "word", Span(0, len(text)), evidence=evidence)
     assert unmasked_findings(masked, [finding], [wider]) == []
     assert len(unmasked_findings(masked, [finding], [Finding("other", "word", wider.span)])) == 1
+
+
+@pytest.mark.parametrize(
+    ("score", "document", "counts"),
+    [(0.9, None, False), (SURE, None, True), (0.1, "note", True)],
+)
+def test_what_pieces_make_by_chance_is_left_out(
+    score: float, document: str | None, counts: bool
+) -> None:
+    lines = "\n".join(f"{word} and more of it" for word in PASSAGE.split())
+    masked = unmask(lines)
+    assert masked is not None
+    names = [view.name for view in masked.views]
+    first = masked.firsts[names.index("first words")]
+    finding = Finding("any", "word", Span(first, first + 9), score, Evidence(document=document))
+    assert bool(unmasked_findings(masked, [finding], [])) == counts
+    code = unmask(f"{HOST}{b64(PASSAGE)}\n{HOST}")
+    assert code is not None
+    inside = Finding("any", "word", Span(0, 7), score, Evidence(document=document))
+    assert unmasked_findings(code, [inside], [])
 
 
 # --- hostile texts -------------------------------------------------------------------------------
