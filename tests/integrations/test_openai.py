@@ -205,7 +205,7 @@ def test_log_probabilities_are_used_where_asked(server: Upstream) -> None:
     rail = Guardrail(default_policy(), [Asking()])
     answer = client(server, rail, ask_logprobs=True).chat.completions.create(**ASK)
     assert answer.choices[0].logprobs is None
-    assert seen == [([-0.5], "Tell me", "m")]
+    assert seen == [([-0.5], ("Tell me",), "m")]
     assert server.requests[-1]["logprobs"] is True
 
 

