@@ -217,7 +217,7 @@ def test_an_answer_of_another_kind_is_not_let_through(rail: Guardrail) -> None:
 
     plain = OpenAI(base_url="http://upstream/v1", api_key="k", max_retries=0)
     strange = guarded(plain, rail, transport=httpx2.MockTransport(answer))
-    with pytest.raises(APIConnectionError) as caught:
+    with pytest.raises((AnswerError, APIConnectionError)) as caught:  # some versions wrap it
         strange.chat.completions.create(**ASK)
     chain = [caught.value, caught.value.__cause__, caught.value.__context__]
     assert any(isinstance(error, AnswerError) for error in chain)
