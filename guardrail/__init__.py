@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from guardrail.keys import Key, load_key, new_key, write_key
     from guardrail.policy import Policy
     from guardrail.policy_file import default_policy, load_policy
+    from guardrail.stream import StreamFilter
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ _HOMES = {
     "Key": "keys",
     "Policy": "policy",
     "Span": "findings",
+    "StreamFilter": "stream",
     "Verdict": "findings",
     "default_policy": "policy_file",
     "load_key": "keys",
@@ -58,6 +60,7 @@ __all__ = [
     "Key",
     "Policy",
     "Span",
+    "StreamFilter",
     "Verdict",
     "default_policy",
     "load_key",

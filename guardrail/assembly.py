@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import overload
 
 from guardrail.anonymise import Anonymiser
 from guardrail.detector import Context, Detector, Entitlements
@@ -30,6 +31,7 @@ from guardrail.policy import (
     SecretsSettings,
 )
 from guardrail.policy_file import default_policy, load_policy
+from guardrail.stream import StreamFilter
 
 StrPath = str | os.PathLike[str]
 
@@ -89,6 +91,11 @@ class Guardrail:
         """The policy in force."""
         return self._filter.policy
 
+    @property
+    def detectors(self) -> tuple[Detector, ...]:
+        """The detectors in use."""
+        return self._filter.detectors
+
     def check(
         self,
         response: str,
@@ -107,11 +114,8 @@ class Guardrail:
         is in seconds.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        supplied = (prompt,) if isinstance(prompt, str) else tuple(prompt or ())
-        if not isinstance(entitlements, Entitlements):
-            names = (entitlements,) if isinstance(entitlements, str) else entitlements
-            entitlements = Entitlements(frozenset(names))
-        context = Context(supplied, identity, entitlements, model, logprobs, deadline, conversation)
+        supplied, entitled = _supplied(prompt), _entitled(entitlements)
+        context = Context(supplied, identity, entitled, model, logprobs, deadline, conversation)
         return self._filter.check(response, context)
 
     def restore(self, text: str) -> str:
@@ -135,6 +139,45 @@ class Guardrail:
         with ThreadPoolExecutor(min(threads, len(responses))) as pool:
             return list(pool.map(self._filter.check, responses))
 
+    def open_stream(
+        self,
+        *,
+        prompt: str | Sequence[str] | None = None,
+        identity: str | None = None,
+        entitlements: Entitlements | Iterable[str] = (),
+        model: str | None = None,
+        conversation: str | None = None,
+        max_wait: float | None = None,
+        hold_sentences: bool = True,
+        announce: bool = True,
+    ) -> StreamFilter:
+        """A filter for one response that arrives in pieces: `feed` each, then `flush`. See
+        `Context` and `StreamFilter` for the arguments."""
+        supplied, entitled = _supplied(prompt), _entitled(entitlements)
+        context = Context(supplied, identity, entitled, model, conversation=conversation)
+        return StreamFilter(
+            self._filter,
+            context,
+            max_wait=max_wait,
+            hold_sentences=hold_sentences,
+            announce=announce,
+        )
+
+    @overload
+    def stream(self, chunks: Iterable[str], **options: object) -> Iterator[str]: ...
+
+    @overload
+    def stream(self, chunks: AsyncIterable[str], **options: object) -> AsyncIterator[str]: ...
+
+    def stream(
+        self, chunks: Iterable[str] | AsyncIterable[str], **options: object
+    ) -> Iterator[str] | AsyncIterator[str]:
+        """The filtered chunks of a response; `options` are those of `open_stream`."""
+        stream = self.open_stream(**options)  # type: ignore[arg-type]
+        if isinstance(chunks, AsyncIterable):
+            return stream.over_async(chunks)
+        return stream.over(chunks)
+
     def health(self) -> dict[str, str]:
         """What is wrong, by index folder: a newer state on disk that cannot be used, or damage.
         Empty where all is well."""
@@ -145,6 +188,17 @@ class Guardrail:
             if problem:
                 problems[str(watched.path)] = problem
         return problems
+
+
+def _supplied(prompt: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (prompt,) if isinstance(prompt, str) else tuple(prompt or ())
+
+
+def _entitled(entitlements: Entitlements | Iterable[str]) -> Entitlements:
+    if isinstance(entitlements, Entitlements):
+        return entitlements
+    names = (entitlements,) if isinstance(entitlements, str) else entitlements
+    return Entitlements(frozenset(names))
 
 
 class _Assembly:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from guardrail.errors import DetectorError
 from guardrail.findings import Finding
@@ -80,3 +80,34 @@ class Detector(Protocol):
     def window(self) -> int | None: ...
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a detector knows of a text that goes on.
+
+    `findings` are final: whatever follows, they stay as they are. `open` may still grow, change or
+    vanish. Whatever else will be found starts at code point `settled` or later.
+    """
+
+    findings: Sequence[Finding]
+    open: Sequence[Finding]
+    settled: int
+
+
+@runtime_checkable
+class LiveDetector(Detector, Protocol):
+    """A detector that can tell what may still become a finding, so that a stream holds back that
+    and nothing else."""
+
+    def scan_live(self, text: CanonicalText, context: Context) -> Progress: ...
+
+
+@runtime_checkable
+class WholeDetector(LiveDetector, Protocol):
+    """A detector that finds more in a whole segment than it can tell while the text arrives.
+
+    `scan_whole` gives those findings of `scan` that `scan_live` does not.
+    """
+
+    def scan_whole(self, text: CanonicalText, context: Context) -> Sequence[Finding]: ...

@@ -6,13 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import monotonic, perf_counter
 
-from guardrail.detector import EMPTY_CONTEXT, Context, Detector, Unfinished
+from guardrail.detector import EMPTY_CONTEXT, Context, Detector, Unfinished, WholeDetector
 from guardrail.errors import GuardrailError, UsageError
-from guardrail.findings import Action, Failure, Finding, Verdict
+from guardrail.findings import Action, Failure, Finding, Span, Verdict
 from guardrail.policy import Policy
-from guardrail.redact import Redaction, redact
-from guardrail.text import CanonicalText, canonicalise
+from guardrail.redact import Redaction, crosses, redact_parts, seams
+from guardrail.text import CanonicalText, canonicalise, join_surrogates
 from guardrail.views.unmask import unmask, unmasked_findings
+
+Scan = Callable[[CanonicalText, Context], Sequence[Finding]]
 
 
 class Filter:
@@ -36,24 +38,28 @@ class Filter:
                 raise UsageError(f"two detectors are called {name!r}; give each its own name")
         self.policy = policy
         self.detectors = tuple(detectors)
-        self._redaction = redaction or (lambda _: policy.redactor)
+        self.redaction = redaction or (lambda _: policy.redactor)
 
     def check(self, response: str, context: Context = EMPTY_CONTEXT) -> Verdict:
         """The verdict on one response. Raises UsageError where it is not a string.
 
+        A pair of surrogates counts as the one code point that it stands for, in the verdict too.
         What goes wrong inside a detector is a `Failure` in the verdict; the policy decides on it.
         """
         if not isinstance(response, str):
             raise UsageError(f"a response is a string, not {type(response).__name__}")
         began = perf_counter()
         timings: dict[str, float] = {}
+        response = join_surrogates(response)
         findings, failures = self._scan(response, context, timings)
         decision = self.policy.decide(findings, failures)
         action, text = decision.action, response
         if action is Action.REDACT:
-            style = self._redaction(context)
-            text = redact(response, decision.redactions, style, decision.kinds)
-            if self._leaks(text, context):
+            parts = redact_parts(
+                response, decision.redactions, self.redaction(context), decision.kinds
+            )
+            text = "".join(part.text for part in parts)
+            if self._leaks(text, seams(parts), context):
                 action = Action.REFUSE
         if action is Action.REFUSE:
             text = self.policy.refusal
@@ -70,14 +76,14 @@ class Filter:
         try:
             text = canonicalise(response)
         except Exception as error:
-            return [], self._all_fail(_reason(error))
+            return [], self._all_fail(reason(error))
         timings["canonical"] = perf_counter() - began
         findings, failures = self._detect(text, context, timings)
         began = perf_counter()
         try:
             masked = unmask(response)
         except Exception as error:
-            return findings, [*failures, *self._all_fail(_reason(error))]
+            return findings, [*failures, *self._all_fail(reason(error))]
         timings["views"] = perf_counter() - began
         if masked is not None:
             found, failed = self._detect(masked.text, context, timings)
@@ -87,39 +93,74 @@ class Filter:
                 failures += self._all_fail(masked.unseen)
         return findings, list(dict.fromkeys(failures))
 
+    def scan_segment(
+        self, response: str, context: Context = EMPTY_CONTEXT
+    ) -> tuple[list[Finding], list[Failure]]:
+        """What a stream asks about a whole segment besides what its detectors find in it by
+        themselves: what is found in its views, and what a `WholeDetector` cannot tell before."""
+        try:
+            text = canonicalise(response)
+            masked = unmask(response)
+        except Exception as error:
+            return [], self._all_fail(reason(error))
+        whole = [(d.name, d.scan_whole) for d in self.detectors if isinstance(d, WholeDetector)]
+        findings, failures = self._detect(text, context, {}, whole)
+        if masked is not None:
+            plain, _ = self._detect(text, context, {})
+            found, failed = self._detect(masked.text, context, {})
+            findings += unmasked_findings(masked, found, plain)
+            failures += failed
+            if masked.unseen is not None:
+                failures += self._all_fail(masked.unseen)
+        return findings, list(dict.fromkeys(failures))
+
     def _all_fail(self, reason: str) -> list[Failure]:
         return [Failure(detector.name, reason) for detector in self.detectors]
 
     def _detect(
-        self, text: CanonicalText, context: Context, timings: dict[str, float]
+        self,
+        text: CanonicalText,
+        context: Context,
+        timings: dict[str, float],
+        scans: Sequence[tuple[str, Scan]] | None = None,
     ) -> tuple[list[Finding], list[Failure]]:
+        """The findings and failures of some scans, by the names of their detectors; of all without
+        `scans`."""
+        if scans is None:
+            scans = [(detector.name, detector.scan) for detector in self.detectors]
         findings: list[Finding] = []
         failures: list[Failure] = []
         ended = perf_counter()
-        for detector in self.detectors:
+        for name, scan in scans:
             began = ended
             if context.deadline is not None and monotonic() > context.deadline:
-                failures.append(Failure(detector.name, "the deadline had passed"))
+                failures.append(Failure(name, "the deadline had passed"))
                 continue
             try:
-                findings += detector.scan(text, context)
+                findings += scan(text, context)
             except Unfinished as error:
                 findings += error.findings
-                failures.append(Failure(detector.name, str(error), error.covered))
+                failures.append(Failure(name, str(error), error.covered))
             except Exception as error:
-                failures.append(Failure(detector.name, _reason(error)))
+                failures.append(Failure(name, reason(error)))
             ended = perf_counter()
-            timings[detector.name] = timings.get(detector.name, 0.0) + ended - began
+            timings[name] = timings.get(name, 0.0) + ended - began
         return findings, failures
 
-    def _leaks(self, redacted: str, context: Context) -> bool:
+    def _leaks(self, redacted: str, seams: list[Span], context: Context) -> bool:
         """Whether a redacted text must still not leave: what stood on the two sides of a removed
-        span may be one protected passage once they meet."""
+        span may be one protected passage once they meet, and what is left of a disguise may still
+        say something. Elsewhere the text is as it was judged."""
         findings, failures = self._scan(redacted, context, {})
-        decision = self.policy.decide(findings, failures)
+        met = [
+            finding
+            for finding in findings
+            if finding.evidence.view is not None or crosses(finding.span, seams)
+        ]
+        decision = self.policy.decide(met, failures)
         return bool(decision.redactions) or decision.action is Action.REFUSE
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """What may be said of an error: our own messages hold no private text, others might."""
     return str(error) if isinstance(error, GuardrailError) else type(error).__name__

@@ -645,6 +645,43 @@ class Policy(_Part):
         spans, kinds = _covered(covered) if covered else ((), ())
         return Decision(action, tuple(decided), spans, kinds, would)
 
+    def may_act(self, finding: Finding) -> bool:
+        """Whether this finding could be redacted or refused, at whatever length and score."""
+        for rule in self._compiled:
+            if rule.shadow is None and rule.could_match(finding):
+                if rule.action >= Action.REDACT:
+                    return True
+                if rule.is_certain:
+                    return False
+        return False
+
+    def may_act_on(self, detector: str) -> bool:
+        """Whether a finding of this detector could be redacted or refused."""
+        return any(
+            rule.shadow is None
+            and rule.action >= Action.REDACT
+            and (rule.when.detector is None or detector in rule.when.detector)
+            for rule in self._compiled
+        )
+
+    def could_act(
+        self, detector: str, units: int, words: int, finding: Finding | None = None
+    ) -> bool:
+        """Whether a match of up to so many units and words could be redacted or refused. Without a
+        finding, of any kind and collection."""
+        return any(
+            rule.shadow is None
+            and rule.action >= Action.REDACT
+            and (rule.when.detector is None or detector in rule.when.detector)
+            and (finding is None or rule.could_match(finding))
+            and rule.reaches(units, words)
+            for rule in self._compiled
+        )
+
+    def refuses_failure(self, detector: str) -> bool:
+        """Whether a text is refused that this detector could not judge."""
+        return self.failures.get(detector, self.failure) is Action.REFUSE
+
 
 class _CompiledRule:
     """A rule as plain sets and numbers."""
@@ -674,6 +711,24 @@ class _CompiledRule:
         return self.when.covers(finding) and (
             not self.any or any(condition.covers(finding) for condition in self.any)
         )
+
+    def could_match(self, finding: Finding) -> bool:
+        """Whether it would match at some length, number of words, score and prompt."""
+        return self.when.could_match(finding) and (
+            not self.any or any(condition.could_match(finding) for condition in self.any)
+        )
+
+    def reaches(self, units: int, words: int) -> bool:
+        """Whether a match of up to so many units and words could be long enough."""
+        return self.when.reaches(units, words) and (
+            not self.any or any(condition.reaches(units, words) for condition in self.any)
+        )
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it matches what it could match."""
+        when = self.when
+        return not self.any and (when.length, when.score, when.words, when.in_prompt) == (None,) * 4
 
 
 class _CompiledCondition:
@@ -706,6 +761,23 @@ class _CompiledCondition:
         evidence = finding.evidence
         if self.in_prompt is not None and evidence.in_prompt != self.in_prompt:
             return False
+        return self._has_source(evidence)
+
+    def reaches(self, units: int, words: int) -> bool:
+        """Whether so many units and words are enough."""
+        return (self.length is None or units >= self.length[0]) and (
+            self.words is None or words >= self.words[0]
+        )
+
+    def could_match(self, finding: Finding) -> bool:
+        """`matches` without lengths, words, scores and prompt."""
+        if self.detector is not None and finding.detector not in self.detector:
+            return False
+        if self.kind is not None and finding.kind not in self.kind:
+            return False
+        return self._has_source(finding.evidence)
+
+    def _has_source(self, evidence: Evidence) -> bool:
         if self.collection is not None and evidence.collection not in self.collection:
             return False
         return self.label is None or not self.label.isdisjoint(evidence.labels)

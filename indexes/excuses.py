@@ -67,14 +67,14 @@ class Excuses:
 
     def cutter(self, text: CanonicalText, context: Context) -> Cutter:
         """What cuts runs by public text and what the user supplied."""
-        return Cutter(self.find(text, context), self.least)
+        return Cutter(self.find(text.units, context), self.least)
 
-    def find(self, text: CanonicalText, context: Context) -> list[Excuse]:
-        """Excuses by public text and by what the user supplied; in no order."""
-        found = [excuse for watched in self.background for excuse in self._public(text, watched)]
+    def find(self, units: Units, context: Context) -> list[Excuse]:
+        """Excuses in some units by public text and by what the user supplied; in no order."""
+        found = [excuse for watched in self.background for excuse in self._public(units, watched)]
         supplied = context.prompt if self.prompt else ()
         if self.builtin or supplied:
-            rolled = roll_grams(text.units, self.least, _scratch_key())
+            rolled = roll_grams(units, self.least, _scratch_key())
             if self.builtin:
                 found += _shared(rolled, _builtin(self.least), self.least, "background")
             if supplied:
@@ -82,9 +82,9 @@ class Excuses:
                 found += _shared(rolled, table, self.least, "prompt")
         return found
 
-    def _public(self, text: CanonicalText, watched: WatchedIndex) -> list[Excuse]:
+    def _public(self, units: Units, watched: WatchedIndex) -> list[Excuse]:
         index = watched.current()
-        rolled = roll_grams(text.units, index.grid.gram, index.gram_key)
+        rolled = roll_grams(units, index.grid.gram, index.gram_key)
         least = max(self.least, index.grid.bound)
         return [
             Excuse(start, end, "background")
@@ -116,6 +116,11 @@ class Cutter:
         self._least = least
         # How far the excuses up to each one reach: not decreasing, so it can be searched.
         self._reach = list(accumulate((excuse.end for excuse in self._excuses), max))
+
+    def shifted(self, units: int) -> Cutter:
+        """The same for a text in which this one begins at a unit."""
+        moved = (Excuse(e.start + units, e.end + units, e.reason) for e in self._excuses)
+        return Cutter(moved, self._least)
 
     def cut(self, start: int, end: int) -> tuple[list[tuple[int, int]], list[Excuse]]:
         """What is left of the units start..end, and what was cut out: sorted, disjoint.
