@@ -334,7 +334,7 @@ def measure(bench: Bench, group: str, way: str, words: int = WORDS) -> list[dict
         share: list[list[bool]] = [[] for _ in bench.corpora]
         for number, planted in enumerate(responses):
             verdict = guardrail.check(planted.text)
-            if verdict.failures:
+            if verdict.failures and verdict.action is not Action.REFUSE:
                 raise AssertionError(f"{way}: {verdict.failures[0].reason}")
             gone = removed(planted.text, verdict, label)
             found = ours.add(planted, gone, verdict.action is not Action.ALLOW)
