@@ -11,7 +11,7 @@ than any cluster has, cannot match.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,6 +25,9 @@ CONTEXT_AFTER = 30
 
 DIGIT_GAP = 3
 """Digits parted by at most so many other characters are one cluster."""
+
+
+Try = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,9 @@ class PatternEngine:
         if literals:
             self._automaton.make_automaton()
         self._has_literals = bool(literals)
+        # Rules that are tried at runs of digits, and those that may match anywhere.
+        self.at_digits = [n for n, r in enumerate(self.rules) if r.starts and not r.needs]
+        self.anywhere = [n for n, r in enumerate(self.rules) if not r.starts]
 
     def scan(self, raw: str) -> list[Hit]:
         """The values in a text, in order of place, overlaps resolved (see `resolve`)."""
@@ -138,16 +144,24 @@ class PatternEngine:
             return self._always
         found: set[int] = set()
         seen: set[tuple[int, ...]] = set()
-        lowered = text.lower()
-        if len(lowered) != len(text):  # a few capitals become two characters
-            lowered = "".join(low if len(low := char.lower()) == 1 else char for char in text)
-        for last, (back, anywhere, here) in self._automaton.iter(lowered):
+        for start, anywhere, here in self.literals(text):
             if anywhere and anywhere not in seen:
                 seen.add(anywhere)
                 found.update(anywhere)
             for number, before in here:
-                self._compiled[number].try_at(text, last - back, before, hits)
+                self._compiled[number].try_at(text, start, before, hits)
         return self._always + sorted(found) if found else self._always
+
+    def literals(self, text: str) -> Iterator[tuple[int, tuple[int, ...], tuple[Try, ...]]]:
+        """Where literals stand in a plain text, with the numbers of the rules that need one, and of
+        those that start with it, each with its `back`."""
+        if not self._has_literals:
+            return
+        lowered = text.lower()
+        if len(lowered) != len(text):  # a few capitals become two characters
+            lowered = "".join(low if len(low := char.lower()) == 1 else char for char in text)
+        for last, (back, anywhere, here) in self._automaton.iter(lowered):
+            yield last - back, anywhere, here
 
 
 class _Compiled:

@@ -31,6 +31,7 @@ from guardrail.policy import (
     SecretsSettings,
 )
 from guardrail.policy_file import default_policy, load_policy
+from guardrail.segments import Pace
 from guardrail.stream import StreamFilter
 
 StrPath = str | os.PathLike[str]
@@ -147,8 +148,8 @@ class Guardrail:
         entitlements: Entitlements | Iterable[str] = (),
         model: str | None = None,
         conversation: str | None = None,
+        pace: Pace | None = None,
         max_wait: float | None = None,
-        hold_sentences: bool = True,
         announce: bool = True,
     ) -> StreamFilter:
         """A filter for one response that arrives in pieces: `feed` each, then `flush`. See
@@ -158,8 +159,8 @@ class Guardrail:
         return StreamFilter(
             self._filter,
             context,
+            pace=pace,
             max_wait=max_wait,
-            hold_sentences=hold_sentences,
             announce=announce,
         )
 

@@ -6,15 +6,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import monotonic, perf_counter
 
-from guardrail.detector import EMPTY_CONTEXT, Context, Detector, Unfinished, WholeDetector
+from guardrail.detector import (
+    EMPTY_CONTEXT,
+    Context,
+    Detector,
+    LiveDetector,
+    Progress,
+    Unfinished,
+    WholeDetector,
+)
 from guardrail.errors import GuardrailError, UsageError
 from guardrail.findings import Action, Failure, Finding, Span, Verdict
 from guardrail.policy import Policy
 from guardrail.redact import Redaction, crosses, redact_parts, seams
 from guardrail.text import CanonicalText, canonicalise, join_surrogates
+from guardrail.views.unfinished import unfinished
 from guardrail.views.unmask import unmask, unmasked_findings
+from guardrail.views.view import View
 
-Scan = Callable[[CanonicalText, Context], Sequence[Finding]]
+# Pieces of a view are at most so far apart: what goes on later is another one.
+VIEW_REACH = 256
 
 
 class Filter:
@@ -93,51 +104,65 @@ class Filter:
                 failures += self._all_fail(masked.unseen)
         return findings, list(dict.fromkeys(failures))
 
-    def scan_segment(
-        self, response: str, context: Context = EMPTY_CONTEXT
-    ) -> tuple[list[Finding], list[Failure]]:
-        """What a stream asks about a whole segment besides what its detectors find in it by
-        themselves: what is found in its views, and what a `WholeDetector` cannot tell before."""
+    def scan_views(
+        self, text: CanonicalText, context: Context = EMPTY_CONTEXT
+    ) -> tuple[Progress, list[Failure]]:
+        """What a stream asks about the end of a segment besides what its detectors find in the text
+        as it stands: what is found in its views, and where what is hidden may go on."""
         try:
-            text = canonicalise(response)
-            masked = unmask(response)
+            masked = unmask(text.raw)
+            settled = unfinished(text.raw)
+            if masked is not None:
+                settled = min(
+                    [settled, *(self._settled(view, text, context) for view in masked.views)]
+                )
         except Exception as error:
-            return [], self._all_fail(reason(error))
-        whole = [(d.name, d.scan_whole) for d in self.detectors if isinstance(d, WholeDetector)]
-        findings, failures = self._detect(text, context, {}, whole)
+            return Progress((), (), len(text.raw)), self._all_fail(reason(error))
+        findings: list[Finding] = []
+        failures: list[Failure] = []
         if masked is not None:
             plain, _ = self._detect(text, context, {})
-            found, failed = self._detect(masked.text, context, {})
-            findings += unmasked_findings(masked, found, plain)
-            failures += failed
+            found, failures = self._detect(masked.text, context, {})
+            findings = unmasked_findings(masked, found, plain)
             if masked.unseen is not None:
                 failures += self._all_fail(masked.unseen)
-        return findings, list(dict.fromkeys(failures))
+        return Progress(findings, (), settled), list(dict.fromkeys(failures))
+
+    def _settled(self, view: View, text: CanonicalText, context: Context) -> int:
+        """From where on a text may become part of a finding in a view that goes on with it."""
+        whole = len(text.raw)
+        if not len(view.text) or int(view.ends.max()) < whole - VIEW_REACH:
+            return whole
+        if not view.is_forward:
+            return int(view.starts.min())
+        seen = canonicalise(view.text)
+        first = len(view.text)
+        for detector in self.detectors:
+            scans = [detector.scan_live] if isinstance(detector, LiveDetector) else []
+            scans += [detector.scan_whole] if isinstance(detector, WholeDetector) else []
+            for scan in scans:
+                progress = scan(seen, context)
+                acting = [f.span.start for f in progress.open if self.policy.may_act(f)]
+                first = min([first, progress.settled, *acting])
+        return int(view.starts[first:].min()) if first < len(view.text) else whole
 
     def _all_fail(self, reason: str) -> list[Failure]:
         return [Failure(detector.name, reason) for detector in self.detectors]
 
     def _detect(
-        self,
-        text: CanonicalText,
-        context: Context,
-        timings: dict[str, float],
-        scans: Sequence[tuple[str, Scan]] | None = None,
+        self, text: CanonicalText, context: Context, timings: dict[str, float]
     ) -> tuple[list[Finding], list[Failure]]:
-        """The findings and failures of some scans, by the names of their detectors; of all without
-        `scans`."""
-        if scans is None:
-            scans = [(detector.name, detector.scan) for detector in self.detectors]
+        """The findings and failures of all detectors in one text."""
         findings: list[Finding] = []
         failures: list[Failure] = []
         ended = perf_counter()
-        for name, scan in scans:
-            began = ended
+        for detector in self.detectors:
+            name, began = detector.name, ended
             if context.deadline is not None and monotonic() > context.deadline:
                 failures.append(Failure(name, "the deadline had passed"))
                 continue
             try:
-                findings += scan(text, context)
+                findings += detector.scan(text, context)
             except Unfinished as error:
                 findings += error.findings
                 failures.append(Failure(name, str(error), error.covered))

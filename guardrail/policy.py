@@ -27,6 +27,7 @@ from pydantic_core import PydanticCustomError
 
 from guardrail.findings import Action, Evidence, Failure, Finding, Span
 from guardrail.redact import DEFAULT_LABEL, MAX_LABEL, Redaction, Style, label_problem
+from guardrail.segments import Pace
 
 UNMATCHED = Action.FLAG
 """What happens to a finding that no rule matches."""
@@ -388,6 +389,22 @@ class Rule(_Part):
     )
 
 
+class StreamSettings(_Part):
+    """How long text that is streamed waits."""
+
+    pace: Pace = Field(
+        default="sentence",
+        description="What text waits for at least: the end of its sentence, of its paragraph, or "
+        "of the response; token: only for what is found token by token.",
+    )
+    max_wait: float | None = Field(
+        default=None,
+        gt=0,
+        le=3600,
+        description="Seconds that a sentence or paragraph may take; none: any time.",
+    )
+
+
 class ExcuseSettings(_Part):
     """Which shared text may be said."""
 
@@ -568,6 +585,9 @@ class Policy(_Part):
     )
     redaction: RedactionSettings = Field(
         default_factory=RedactionSettings, description="How redacted text is replaced."
+    )
+    stream: StreamSettings = Field(
+        default_factory=StreamSettings, description="How long text that is streamed waits."
     )
     refusal: str = Field(
         default="I can't share that.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from guardrail.detector import Context, Progress
-from guardrail.findings import Evidence, Finding
+from guardrail.findings import Evidence, Finding, Span
 from guardrail.indexes.anchors import anchored_start
 from guardrail.indexes.excuses import Cutter, Excuse, Excuses
 from guardrail.indexes.grams import Hashes, hash_grams, roll_grams
@@ -21,6 +21,8 @@ from guardrail.indexes.watched import WatchedIndex
 from guardrail.text import STRAY, CanonicalText, Units
 
 Passes = Callable[[int, int], bool]
+# More units, or words, than any text has.
+_ANY = 1 << 40
 Hashed = Mapping[tuple[int, str], tuple[Hashes, Hashes]]
 
 
@@ -106,9 +108,31 @@ class OverlapDetector:
                 findings += self._cut(text, run, self._inner_cutter(text, context, run, search))
         return Progress(findings, open_, settled)
 
-    def scan_whole(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
-        """See `WholeDetector`: edited copies and records."""
-        return [finding for finding in self.scan(text, context) if finding.kind != "verbatim"]
+    def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
+        """See `WholeDetector`: edited copies and records. What is open are chains, also those that
+        are too short to be found yet. A record ends with its word."""
+        found = [finding for finding in self.scan(text, context) if finding.kind != "verbatim"]
+        if self._near_passes(_ANY, _ANY):
+            return Progress(found, (), len(text.raw))
+        return Progress(found, list(self._growing(text)), len(text.raw))
+
+    def _growing(self, text: CanonicalText) -> Iterator[Finding]:
+        """What may be copied, up to the end of the text: chains that may go on, and of each group
+        the last units, which may begin one that is not known yet."""
+        for watched in self._indexes:
+            index = watched.current()
+            rolled = roll_grams(text.units, index.grid.gram, index.gram_key)
+            hashes = hash_grams(rolled, index.gram_key)
+            tail = max(0, len(text) - index.grid.bound + 1)
+            for segment in index.segments:
+                starts = dict.fromkeys(segment.groups, tail)
+                for start, row in segment.live(rolled, hashes, len(text)):
+                    group = segment.groups[segment.group_of(row)]
+                    starts[group] = min(starts[group], start)
+                for (collection, labels), start in starts.items() if len(text) else ():
+                    evidence = Evidence(collection=collection, labels=labels)
+                    span = Span(text.word_start(int(text.offsets[start])), len(text.raw))
+                    yield Finding(self.name, "near-verbatim", span, evidence=evidence)
 
     def _search(self, text: CanonicalText, *, all_runs: bool) -> _Search:
         """What is shared: without `all_runs`, no runs that are let through at their full length,

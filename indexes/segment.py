@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from guardrail.errors import IndexDamagedError, IndexVersionError
 from guardrail.indexes.chaining import LEAST, NO_RUNS, Runs, chain, find_runs
 from guardrail.indexes.grams import Hashes, siphash
+from guardrail.indexes.live import live_seeds, open_chains
 from guardrail.indexes.matching import DEAD, Matches, find_matches
 from guardrail.indexes.passages import Passages
 from guardrail.indexes.runs import MARK_EVERY, DocumentRow, Grid
@@ -159,6 +160,16 @@ class Segment:
         runs = find_runs(crowd, rolled, self._parameters, self._tags, self._starts, facts)
         best = chain(runs, self.grid.gram)
         return matches, runs if best >= 4 * LEAST else NO_RUNS
+
+    def live(self, rolled: Hashes, hashes: Hashes, total: int) -> list[tuple[int, int]]:
+        """What the end of a text of `total` units may be part of: see `open_chains`."""
+        tables = (self._filter, self._directory, self._remainders, self._ordinals, self._tags)
+        seeds = live_seeds(rolled, hashes, self._parameters, *tables)
+        if not len(seeds):
+            return []
+        runs = find_runs(seeds, rolled, self._parameters, self._tags, self._starts, self._facts)
+        chain(runs, self.grid.gram)
+        return open_chains(runs, total)
 
     def place(self, row: int, start: int, units: int) -> Place:
         """The place of `units` canonical units from unit `start` of document number `row`.
