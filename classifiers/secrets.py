@@ -124,8 +124,18 @@ _RULES = (
         "pem",
         "private-key",
         r"(?i:-----BEGIN) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:(?:(?!-----)[\s\S]){0,20000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|"
-        r"(?:(?:\s|\\n|\\r){1,8}[^\s-][^\n-]{7,100}){1,400})",
+        r"(?:(?!-----)[\s\S]){0,20000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
+        1.0,
+        ("-----begin",),
+        check=is_key_block,
+        starts=True,
+    ),
+    # Of its own, so that a block without an end so far is told from one that has ended.
+    PatternRule(
+        "pem without end",
+        "private-key",
+        r"(?i:-----BEGIN) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r"(?:(?:\s|\\n|\\r){1,8}[^\s-][^\n-]{7,100}){1,400}",
         1.0,
         ("-----begin",),
         check=is_key_block,

@@ -4,6 +4,7 @@ they found, and redaction."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import monotonic, perf_counter
 
 from guardrail.detector import (
@@ -109,15 +110,18 @@ class Filter:
     ) -> tuple[Progress, list[Failure]]:
         """What a stream asks about the end of a segment besides what its detectors find in the text
         as it stands: what is found in its views, and where what is hidden may go on."""
+        settled = whole = len(text.raw)
+        open_: list[Finding] = []
         try:
             masked = unmask(text.raw)
             settled = unfinished(text.raw)
-            if masked is not None:
-                settled = min(
-                    [settled, *(self._settled(view, text, context) for view in masked.views)]
-                )
+            for view in masked.views if masked is not None else ():
+                if len(view.text) and int(view.ends.max()) >= whole - VIEW_REACH:
+                    known, more = self._unsettled(view, context)
+                    settled = min(settled, whole if known is None else known)
+                    open_ += [replace(f, span=Span(f.span.start, whole)) for f in more]
         except Exception as error:
-            return Progress((), (), len(text.raw)), self._all_fail(reason(error))
+            return Progress((), (), whole), self._all_fail(reason(error))
         findings: list[Finding] = []
         failures: list[Failure] = []
         if masked is not None:
@@ -126,25 +130,28 @@ class Filter:
             findings = unmasked_findings(masked, found, plain)
             if masked.unseen is not None:
                 failures += self._all_fail(masked.unseen)
-        return Progress(findings, (), settled), list(dict.fromkeys(failures))
+        return Progress(findings, open_, settled), list(dict.fromkeys(failures))
 
-    def _settled(self, view: View, text: CanonicalText, context: Context) -> int:
-        """From where on a text may become part of a finding in a view that goes on with it."""
-        whole = len(text.raw)
-        if not len(view.text) or int(view.ends.max()) < whole - VIEW_REACH:
-            return whole
+    def _unsettled(self, view: View, context: Context) -> tuple[int | None, list[Finding]]:
+        """Of a view that goes on with its text: from where on more may be found in it, and what is
+        open, as findings that start where it starts in the text."""
         if not view.is_forward:
-            return int(view.starts.min())
+            return int(view.starts.min()), []
         seen = canonicalise(view.text)
         first = len(view.text)
+        open_: list[Finding] = []
         for detector in self.detectors:
             scans = [detector.scan_live] if isinstance(detector, LiveDetector) else []
             scans += [detector.scan_whole] if isinstance(detector, WholeDetector) else []
             for scan in scans:
                 progress = scan(seen, context)
-                acting = [f.span.start for f in progress.open if self.policy.may_act(f)]
-                first = min([first, progress.settled, *acting])
-        return int(view.starts[first:].min()) if first < len(view.text) else whole
+                first = min(first, progress.settled)
+                open_ += progress.open
+        place = int(view.starts[first:].min()) if first < len(view.text) else None
+        starts = [int(view.starts[f.span.start :].min()) for f in open_]
+        return place, [
+            replace(f, span=Span(start, start + 1)) for f, start in zip(open_, starts, strict=True)
+        ]
 
     def _all_fail(self, reason: str) -> list[Failure]:
         return [Failure(detector.name, reason) for detector in self.detectors]

@@ -51,6 +51,8 @@ LOOKBACK = 2000
 AHEAD = 40
 # More than this is not kept open, in code points.
 LONGEST_OPEN = 1 << 14
+# And this is not, when the time is over that it may take: what is shorter goes on to wait.
+LONGEST_LATE = 200
 # While something is open, all of it is looked at again when it has grown by a share of so much.
 GROWTH = 8
 
@@ -186,14 +188,14 @@ class _Paced:
         max_wait: float | None,
         clock: Clock,
         *,
-        whole_lines: bool = False,
+        whole: bool = False,
     ) -> None:
-        """`ahead`: how much is seen of what follows a segment; with `whole_lines`, no line in part,
-        as it would look like another."""
+        """`ahead`: how much is seen of what follows a segment; with `whole`, no line and no
+        word in part, as it would look like another."""
         self.names = tuple(names)
         self.failures: list[tuple[int, Failure]] = []
         self.judged = self.settled = 0
-        self._judge, self._ahead, self._whole_lines = judge, ahead, whole_lines
+        self._judge, self._ahead, self._whole = judge, ahead, whole
         self._policy, self._cut = policy, cut
         self._base = 0
         self._is_over = False
@@ -214,35 +216,41 @@ class _Paced:
             start = edge - buffer.base
             end = self._cut(buffer.raw, start, final=final) + buffer.base
             until = self._until(buffer, end)
-            late = self._is_late()
-            if late and (end == edge or self.settled == self.judged):
+            late = not final and self._is_late()
+            if late:
                 until = end = last_blank(buffer.raw, start, len(buffer.raw)) + buffer.base
-            if not (final or late) and (end == edge or until > buffer.end):
+            if not final and (end == edge or until > buffer.end):
                 break
             self._is_over = final and end == buffer.end
             self._edges.append(end)
-            if self._is_over or end >= self._again:
-                found += self._ask(buffer, end, min(until, buffer.end), context)
-        waits = self.settled < buffer.end
-        if not waits or self._since is None:
-            self._since = self._clock() if waits else None
-        elif self.settled < self.judged and self._is_late():
-            self._give_up(buffer.end)
+            if self._is_over or late or end >= self._again:
+                found += self._ask(buffer, end, min(until, buffer.end), context, late=late)
+        if self.settled == buffer.end:
+            self._since = None
+        elif self._since is None:
+            self._since = self._clock()
         return found
 
     def _until(self, buffer: Buffer, end: int) -> int:
         """Where the text ends that is looked at for a segment with an end."""
         until = end + self._ahead
-        if not self._whole_lines:
+        if not self._whole:
             return until
         at = end - buffer.base
         if buffer.raw[at - 1 : at] == "\n":
             return end
         line = buffer.raw.find("\n", at, at + self._ahead)
-        return until if line < 0 else line + 1 + buffer.base
+        if line >= 0:
+            return line + 1 + buffer.base
+        if until > buffer.end:
+            return until
+        return last_blank(buffer.raw, at, at + self._ahead) + buffer.base
 
-    def _ask(self, buffer: Buffer, end: int, until: int, context: Context) -> Iterable[Finding]:
-        """What is found in the text up to `until`, and starts before `end`."""
+    def _ask(
+        self, buffer: Buffer, end: int, until: int, context: Context, *, late: bool
+    ) -> Iterable[Finding]:
+        """What is found in the text up to `until`, and starts before `end`. What is `late` waits
+        for nothing but what is open."""
         base, before = self._base, self.settled
         if before == until:
             return ()
@@ -251,7 +259,7 @@ class _Paced:
         self.judged, settled = end, end
         if not self._is_over:
             acting = [f.span.start for f in progress.open if self._policy.may_act(f)]
-            settled = base + min([progress.settled, *acting])
+            settled = base + min([end - base if late else progress.settled, *acting])
         self.settled = max(before, min(settled, end))
         known = {(f.detector, f.kind, f.span, f.evidence) for f in self._recent}
         found = []
@@ -269,7 +277,7 @@ class _Paced:
             self._since = None
         waiting = end - self.settled
         self._again = end + waiting // GROWTH
-        if waiting > LONGEST_OPEN and not self._is_over:
+        if waiting > (LONGEST_LATE if late else LONGEST_OPEN):
             self._give_up(end)
         self._forget(None if progress.needed is None else base + progress.needed)
         return found
@@ -279,7 +287,7 @@ class _Paced:
         covered = self.settled / max(1, end)
         reason = "something that may be a finding did not end in time"
         self.failures += [(self.settled, Failure(name, reason, covered)) for name in self.names]
-        self.settled, self._since = self.judged, None
+        self.settled = self.judged
 
     def _forget(self, needed: int | None) -> None:
         edges = self._edges
@@ -327,7 +335,7 @@ class Scanner:
                 self._unheld += [] if hold or segmented else [track]
         if cut is not None and views is not None:
             names = (detector.name for detector in detectors)
-            track = _Paced(names, views, AHEAD, policy, cut, max_wait, clock, whole_lines=True)
+            track = _Paced(names, views, AHEAD, policy, cut, max_wait, clock, whole=True)
             self._tracks.append(track)
             self._unheld += [] if hold else [track]
         self._ready: list[Finding] = []

@@ -110,26 +110,23 @@ class OverlapDetector:
 
     def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
         """See `WholeDetector`: edited copies and records. What is open are chains, also those that
-        are too short to be found yet. A record ends with its word."""
+        are too short to be found yet; the last units may begin one. A record ends with its word."""
         found = [finding for finding in self.scan(text, context) if finding.kind != "verbatim"]
         if self._near_passes(_ANY, _ANY):
             return Progress(found, (), len(text.raw))
-        return Progress(found, list(self._growing(text)), len(text.raw))
+        tail = len(text) - max(watched.current().grid.bound for watched in self._indexes) + 1
+        settled = text.word_start(int(text.offsets[max(0, tail)])) if len(text) else len(text.raw)
+        return Progress(found, list(self._growing(text)), settled)
 
     def _growing(self, text: CanonicalText) -> Iterator[Finding]:
-        """What may be copied, up to the end of the text: chains that may go on, and of each group
-        the last units, which may begin one that is not known yet."""
+        """The chains that may go on, as findings up to the end of the text."""
         for watched in self._indexes:
             index = watched.current()
             rolled = roll_grams(text.units, index.grid.gram, index.gram_key)
             hashes = hash_grams(rolled, index.gram_key)
-            tail = max(0, len(text) - index.grid.bound + 1)
             for segment in index.segments:
-                starts = dict.fromkeys(segment.groups, tail)
                 for start, row in segment.live(rolled, hashes, len(text)):
-                    group = segment.groups[segment.group_of(row)]
-                    starts[group] = min(starts[group], start)
-                for (collection, labels), start in starts.items() if len(text) else ():
+                    collection, labels = segment.groups[segment.group_of(row)]
                     evidence = Evidence(collection=collection, labels=labels)
                     span = Span(text.word_start(int(text.offsets[start])), len(text.raw))
                     yield Finding(self.name, "near-verbatim", span, evidence=evidence)

@@ -66,7 +66,7 @@ class PassageDetector:
         likenesses = self._likenesses(text)
         words = long_words(text, self._indexes[0].current().signature_key)
         count = len(words.hashes)
-        first = max(0, count // HOP_WORDS - WINDOW_WORDS // HOP_WORDS + 1) * HOP_WORDS
+        incomplete = first = max(0, count // HOP_WORDS - WINDOW_WORDS // HOP_WORDS + 1) * HOP_WORDS
         for likeness in sorted(likenesses, key=lambda likeness: -likeness.last):
             if likeness.last + STEP_WORDS >= first:
                 first = min(first, likeness.first)
@@ -74,10 +74,15 @@ class PassageDetector:
         def place(word: int) -> int:
             return int(text.offsets[words.firsts[word]]) if word < count else len(text.raw)
 
-        open_ = Finding(self.name, "passage", Span(place(first), len(text.raw)))
+        open_ = [Finding(self.name, "passage", Span(place(first), len(text.raw)))]
         needed = max(0, first - WINDOW_WORDS) // HOP_WORDS * HOP_WORDS
         found = [self._finding(text, likeness) for likeness in likenesses]
-        return Progress(found, [open_], len(text.raw), place(needed) if needed else 0)
+        return Progress(
+            found,
+            open_ if first < incomplete else (),
+            place(incomplete),
+            place(needed) if needed else 0,
+        )
 
     def _likenesses(self, text: CanonicalText) -> list[_Likeness]:
         found: list[_Likeness] = []
