@@ -325,7 +325,7 @@ class Redactor:
             region = regions[number]
             number += 1
             first, covered = _overlapping(pieces, first, region.start, region.end)
-            if not covered:
+            if not covered or region.end <= boundary:  # a piece before these took it
                 continue
             if region.string:
                 begin = max(region.start, boundary)
