@@ -16,7 +16,7 @@ from guardrail.findings import Verdict
 from guardrail.indexes.detectors import OverlapDetector, PhraseDetector
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.keys import Key, key_from_environment, key_from_hook, load_key
-from guardrail.policy import KeySource, OverlapSettings, Policy
+from guardrail.policy import KeySource, MemorizationSettings, OverlapSettings, Policy
 from guardrail.policy_file import default_policy, load_policy
 
 StrPath = str | os.PathLike[str]
@@ -100,9 +100,13 @@ class Guardrail:
             return list(pool.map(self._filter.check, responses))
 
     def health(self) -> dict[str, str]:
-        """What is wrong, by index folder: a newer state on disk that cannot be used, or damage.
-        Empty where all is well."""
-        problems = {}
+        """What is wrong, by index folder: a newer state on disk that cannot be used, or damage;
+        and by detector, for those that watch themselves. Empty where all is well."""
+        problems: dict[str, str] = {}
+        for detector in self._filter.detectors:
+            watch = getattr(detector, "health", None)
+            for what, problem in (watch() if watch else {}).items():
+                problems[f"{detector.name}: {what}"] = problem
         for watched in self._indexes:
             index = watched.current()
             problem = index.damage or watched.problem
@@ -122,6 +126,9 @@ class _Assembly:
     def declared(self) -> list[Detector]:
         detectors: list[Detector] = []
         for name, settings in self._policy.detectors.items():
+            if isinstance(settings, MemorizationSettings):
+                detectors.append(_memorization(name, settings))
+                continue
             watched = self._watch(map(os.fspath, settings.indexes))
             if isinstance(settings, OverlapSettings):
                 detectors.append(OverlapDetector(name, watched))
@@ -163,6 +170,26 @@ class _Assembly:
         if self._given is not None:
             return load_key(self._given)
         return key_from(self._policy.key)
+
+
+def _memorization(name: str, settings: MemorizationSettings) -> Detector:
+    # Loads torch and transformers, which only policies with such a detector need.
+    from guardrail.classifiers.memorization.calibration import load_calibration
+    from guardrail.classifiers.memorization.detector import MemorizationDetector
+    from guardrail.classifiers.memorization.scorer import MemorizationScorer
+
+    scorer = MemorizationScorer(
+        settings.target,
+        settings.reference,
+        settings.shards,
+        load_calibration(settings.calibration),
+        upstream_only=settings.upstream_only,
+        decoding=settings.decoding,
+        device=settings.device,
+        dtype=settings.dtype,
+        fallback=settings.fallback,
+    )
+    return MemorizationDetector(name, scorer, settings.threshold)
 
 
 def key_from(source: KeySource | None) -> Key:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from guardrail.findings import Finding
 from guardrail.text import CanonicalText
@@ -46,3 +46,15 @@ class Detector(Protocol):
     def window(self) -> int | None: ...
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]: ...
+
+
+@runtime_checkable
+class CostlyDetector(Detector, Protocol):
+    """A detector that runs after the others, and only where its findings could change the verdict.
+
+    `kinds` are the kinds of all its findings. Where it does not run, the verdict's coverage says 0
+    for it, without a failure. A redacted text is not shown to it again.
+    """
+
+    @property
+    def kinds(self) -> frozenset[str]: ...

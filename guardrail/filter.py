@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import monotonic, perf_counter
 
-from guardrail.detector import EMPTY_CONTEXT, Context, Detector
+from guardrail.detector import EMPTY_CONTEXT, Context, CostlyDetector, Detector
 from guardrail.errors import GuardrailError, UsageError
 from guardrail.findings import Action, Failure, Finding, Verdict
 from guardrail.policy import Policy
@@ -28,6 +28,8 @@ class Filter:
                 raise UsageError(f"two detectors are called {name!r}; give each its own name")
         self.policy = policy
         self.detectors = tuple(detectors)
+        self._costly = tuple(d for d in detectors if isinstance(d, CostlyDetector))
+        self._cheap = tuple(d for d in detectors if not isinstance(d, CostlyDetector))
 
     def check(self, response: str, context: Context = EMPTY_CONTEXT) -> Verdict:
         """The verdict on one response. Raises UsageError where it is not a string.
@@ -38,7 +40,8 @@ class Filter:
             raise UsageError(f"a response is a string, not {type(response).__name__}")
         began = perf_counter()
         timings: dict[str, float] = {}
-        findings, failures = self._scan(response, context, timings)
+        coverage = dict.fromkeys((detector.name for detector in self.detectors), 1.0)
+        findings, failures = self._scan(response, context, timings, coverage)
         decision = self.policy.decide(findings, failures)
         action, text = decision.action, response
         if action is Action.REDACT:
@@ -47,15 +50,19 @@ class Filter:
                 action = Action.REFUSE
         if action is Action.REFUSE:
             text = self.policy.refusal
-        coverage = dict.fromkeys((detector.name for detector in self.detectors), 1.0)
         for failure in failures:
             coverage[failure.detector] = failure.covered
         timings["total"] = perf_counter() - began
         return Verdict(action, text, decision.findings, tuple(failures), coverage, timings)
 
     def _scan(
-        self, response: str, context: Context, timings: dict[str, float]
+        self,
+        response: str,
+        context: Context,
+        timings: dict[str, float],
+        coverage: dict[str, float] | None = None,
     ) -> tuple[list[Finding], list[Failure]]:
+        """What is found. Costly detectors run where `coverage` is given, which tells whether."""
         findings: list[Finding] = []
         failures: list[Failure] = []
         began = perf_counter()
@@ -65,17 +72,28 @@ class Filter:
             return [], [Failure(detector.name, _reason(error)) for detector in self.detectors]
         ended = perf_counter()
         timings["canonical"] = ended - began
-        for detector in self.detectors:
-            began = ended
+
+        def run(detector: Detector) -> None:
+            began = perf_counter()
             if context.deadline is not None and monotonic() > context.deadline:
                 failures.append(Failure(detector.name, "the deadline had passed"))
-                continue
+                return
             try:
-                findings += detector.scan(text, context)
+                findings.extend(detector.scan(text, context))
             except Exception as error:
                 failures.append(Failure(detector.name, _reason(error)))
-            ended = perf_counter()
-            timings[detector.name] = ended - began
+            timings[detector.name] = perf_counter() - began
+
+        for detector in self._cheap:
+            run(detector)
+        if coverage is None:
+            return findings, failures
+        for place, costly in enumerate(self._costly):
+            later = frozenset[str]().union(*(other.kinds for other in self._costly[place + 1 :]))
+            if self.policy.may_change(costly, later, findings, failures, len(response.split())):
+                run(costly)
+            else:
+                coverage[costly.name] = 0.0
         return findings, failures
 
     def _leaks(self, redacted: str, context: Context) -> bool:

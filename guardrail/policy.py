@@ -6,6 +6,7 @@ place where findings and failures become an action.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,7 +26,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from guardrail.findings import Action, Failure, Finding, Span
+from guardrail.detector import CostlyDetector
+from guardrail.findings import Action, Failure, Finding, Span, merge_spans
 from guardrail.redact import DEFAULT_LABEL, MAX_LABEL, Redaction, Style, label_problem
 
 UNMATCHED = Action.FLAG
@@ -198,7 +200,48 @@ class PhrasesSettings(_Part):
         return self
 
 
-DetectorSettings = Annotated[OverlapSettings | PhrasesSettings, Field(discriminator="type")]
+class MemorizationSettings(_Part):
+    """A detector of passages that the model likely recites from memory."""
+
+    type: Literal["memorization"] = Field(description="The kind of detector.")
+    target: PolicyPath = Field(
+        description="The model whose responses are judged: a folder or a GGUF file."
+    )
+    upstream_only: bool = Field(
+        default=False,
+        strict=True,
+        description="Take log-probabilities from each request and load only the tokenizer.",
+    )
+    reference: PolicyPath | None = Field(
+        default=None, description="A model that has not read the private text."
+    )
+    shards: Paths = Field(default=(), description="References that have read a part of it each.")
+    calibration: PolicyPath = Field(description="What `guardrail calibrate` wrote for all these.")
+    decoding: dict[str, float] | None = Field(
+        default=None, description="How the model writes, to compare with the calibration."
+    )
+    threshold: Score = Field(default=0.5, description="The lowest probability that is reported.")
+    device: str = Field(default="auto", description="auto, cuda, cuda:1, mps or cpu.")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="What the models compute in."
+    )
+    fallback: Literal["cpu"] | None = Field(
+        default=None, description="Where to go on when the device fails; none: a failure."
+    )
+
+    @model_validator(mode="after")
+    def _has_reference(self) -> MemorizationSettings:
+        if self.reference is None and not self.shards:
+            raise PydanticCustomError(
+                "no_source",
+                "nothing can be judged without a reference: name reference or shards",
+            )
+        return self
+
+
+DetectorSettings = Annotated[
+    OverlapSettings | PhrasesSettings | MemorizationSettings, Field(discriminator="type")
+]
 
 
 class KeySource(_Part):
@@ -244,6 +287,9 @@ class Condition(_Part):
     label: Words | None = Field(
         default=None, description="Sensitivity labels; matches if the finding has any of them."
     )
+    overlaps: Words | None = Field(
+        default=None, description="Other kinds; a finding of any of them overlaps this one."
+    )
     min_length: Count | None = Field(
         default=None, description="Shortest match, in canonical units."
     )
@@ -269,7 +315,7 @@ class Condition(_Part):
 
     def covers(self, other: Condition) -> bool:
         """Whether this surely matches all that the other matches (False where unsure)."""
-        for what in ("detector", "kind", "collection", "label"):
+        for what in ("detector", "kind", "collection", "label", "overlaps"):
             ours, theirs = getattr(self, what), getattr(other, what)
             if ours is not None and (theirs is None or not set(theirs) <= set(ours)):
                 return False
@@ -477,10 +523,12 @@ class Policy(_Part):
         for failure in failures:
             action = would = max(action, self.failures.get(failure.detector, self.failure))
         rules = self._compiled
+        beside = _kinds_beside(findings) if any(rule.overlaps for rule in rules) else None
         decided: list[Finding] = []
         covered: list[Finding] = []
-        for finding in findings:
-            result, would_result, name = _judge(rules, finding)
+        for place, finding in enumerate(findings):
+            near = beside[place] if beside is not None else _NO_KINDS
+            result, would_result, name = _judge(rules, finding, near)
             decided.append(replace(finding, action=result, rule=name))
             action, would = max(action, result), max(would, would_result)
             if result >= Action.REDACT:
@@ -488,11 +536,47 @@ class Policy(_Part):
         spans, kinds = _covered(covered) if covered else ((), ())
         return Decision(action, tuple(decided), spans, kinds, would)
 
+    def may_change(
+        self,
+        detector: CostlyDetector,
+        later: frozenset[str],
+        findings: Sequence[Finding],
+        failures: Sequence[Failure],
+        words: int,
+    ) -> bool:
+        """Whether findings of a detector that has not run could change what happens to a text.
+
+        `findings` and `failures` are those of the detectors that ran, `later` the kinds that
+        others may still find; the text has `words` words. True where unsure.
+        """
+        action = self.decide(findings, failures).action
+        there = later.union(finding.kind for finding in findings)
+        beside = any(
+            compiled.overlaps & detector.kinds
+            and any(compiled.matches(finding, there | detector.kinds) for finding in findings)
+            for compiled in self._compiled
+        )
+        if beside:
+            return True
+        if action is Action.REFUSE:
+            return False
+        for rule, compiled in zip(self.rules, self._compiled, strict=True):
+            if not compiled.may_match(detector, there, words):
+                continue
+            if rule.shadow or rule.action > action or rule.action is Action.REDACT:
+                return True
+            if rule.when.covers(Condition(detector=detector.name, kind=tuple(detector.kinds))):
+                return False
+        return action < UNMATCHED
+
+
+_NO_KINDS: frozenset[str] = frozenset()
+
 
 class _CompiledRule:
     """A rule as plain sets and numbers."""
 
-    __slots__ = ("action", "any", "name", "shadow", "when")
+    __slots__ = ("action", "any", "name", "overlaps", "shadow", "when")
 
     def __init__(self, rule: Rule) -> None:
         self.name = rule.name
@@ -500,26 +584,37 @@ class _CompiledRule:
         self.shadow = f"{SHADOW}{rule.name}={rule.action}" if rule.shadow else None
         self.when = _CompiledCondition(rule.when)
         self.any = tuple(_CompiledCondition(condition) for condition in rule.when.any or ())
+        # The kinds of other findings that this rule asks for.
+        self.overlaps = _NO_KINDS.union(*(c.overlaps or () for c in (self.when, *self.any)))
 
-    def matches(self, finding: Finding) -> bool:
-        if not self.when.matches(finding):
+    def matches(self, finding: Finding, near: frozenset[str]) -> bool:
+        """`near`: the kinds of other findings that overlap this one."""
+        if not self.when.matches(finding, near):
             return False
-        return not self.any or any(condition.matches(finding) for condition in self.any)
+        return not self.any or any(condition.matches(finding, near) for condition in self.any)
+
+    def may_match(self, detector: CostlyDetector, there: frozenset[str], words: int) -> bool:
+        """Whether it could match some finding of a detector, beside findings of these kinds, in a
+        text of so many words."""
+        if not self.when.may_match(detector, there, words):
+            return False
+        return not self.any or any(c.may_match(detector, there, words) for c in self.any)
 
 
 class _CompiledCondition:
-    __slots__ = ("collection", "detector", "kind", "label", "length", "score", "words")
+    __slots__ = ("collection", "detector", "kind", "label", "length", "overlaps", "score", "words")
 
     def __init__(self, condition: Condition) -> None:
         self.detector = _set(condition.detector)
         self.kind = _set(condition.kind)
         self.collection = _set(condition.collection)
         self.label = _set(condition.label)
+        self.overlaps = _set(condition.overlaps)
         self.length = _range(condition.min_length, condition.max_length)
         self.words = _range(condition.min_words, condition.max_words)
         self.score = _range(condition.min_score, condition.max_score)
 
-    def matches(self, finding: Finding) -> bool:
+    def matches(self, finding: Finding, near: frozenset[str]) -> bool:
         if self.detector is not None and finding.detector not in self.detector:
             return False
         if self.kind is not None and finding.kind not in self.kind:
@@ -533,7 +628,37 @@ class _CompiledCondition:
             return False
         if self.collection is not None and evidence.collection not in self.collection:
             return False
+        if self.overlaps is not None and self.overlaps.isdisjoint(near):
+            return False
         return self.label is None or not self.label.isdisjoint(evidence.labels)
+
+    def may_match(self, detector: CostlyDetector, there: frozenset[str], words: int) -> bool:
+        return (
+            (self.detector is None or detector.name in self.detector)
+            and (self.kind is None or not self.kind.isdisjoint(detector.kinds))
+            and (self.overlaps is None or not self.overlaps.isdisjoint(there))
+            and (self.words is None or self.words[0] <= words)
+        )
+
+
+def _kinds_beside(findings: Sequence[Finding]) -> list[frozenset[str]]:
+    """For each finding the other kinds of which some finding overlaps it."""
+    by_kind: dict[str, list[Span]] = {}
+    for finding in findings:
+        by_kind.setdefault(finding.kind, []).append(finding.span)
+    merged = {kind: merge_spans(spans) for kind, spans in by_kind.items()}
+    ends = {kind: [span.end for span in spans] for kind, spans in merged.items()}
+
+    def near(finding: Finding, kind: str) -> bool:
+        # The first span that ends after the finding begins is the only one to look at.
+        place = bisect_right(ends[kind], finding.span.start)
+        spans = merged[kind]
+        return place < len(spans) and spans[place].start < finding.span.end
+
+    return [
+        frozenset(kind for kind in merged if kind != finding.kind and near(finding, kind))
+        for finding in findings
+    ]
 
 
 def _set(words: tuple[str, ...] | None) -> frozenset[str] | None:
@@ -550,11 +675,13 @@ def _within(value: int | None, limits: tuple[float, float]) -> bool:
     return value is not None and limits[0] <= value <= limits[1]
 
 
-def _judge(rules: tuple[_CompiledRule, ...], finding: Finding) -> tuple[Action, Action, str | None]:
+def _judge(
+    rules: tuple[_CompiledRule, ...], finding: Finding, near: frozenset[str]
+) -> tuple[Action, Action, str | None]:
     """The action, the action if shadow rules were in force, and the text for `Finding.rule`."""
     shadow: _CompiledRule | None = None
     for rule in rules:
-        if (rule.shadow is None or shadow is None) and rule.matches(finding):
+        if (rule.shadow is None or shadow is None) and rule.matches(finding, near):
             if rule.shadow is None:
                 if shadow is None:
                     return rule.action, rule.action, rule.name

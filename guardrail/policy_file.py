@@ -233,7 +233,7 @@ def _refuse_tricks(text: str, source: str) -> None:
 
 # --- messages ---------------------------------------------------------------------------------
 
-_TEXTS = ("detector", "kind", "collection", "label", "files", "indexes")
+_TEXTS = ("detector", "kind", "collection", "label", "overlaps", "files", "indexes", "shards")
 _DETECTORS: dict[str, type[BaseModel]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
     for model in get_args(get_args(DetectorSettings)[0])

@@ -342,6 +342,7 @@ def test_paths_are_resolved_against_the_folder_of_the_file(tmp_path: Path) -> No
     file.write_text("\ufeff" + FULL, encoding="utf-8")  # some editors write a byte order mark
     loaded = load_policy(file)
     overlap, terms = loaded.detectors["overlap"], loaded.detectors["terms"]
+    assert overlap.type == "overlap"
     assert overlap.indexes == (tmp_path / "mail.index", Path("/srv/other.index"))
     assert terms.type == "phrases"
     assert terms.files == (tmp_path / "terms.txt",)
@@ -349,7 +350,9 @@ def test_paths_are_resolved_against_the_folder_of_the_file(tmp_path: Path) -> No
     assert loaded.key.file == tmp_path / "corpus.key"
     assert loaded.redactor == Redaction("label", "<{kind}>")
     parsed = parse_policy(FULL)
-    assert parsed.detectors["overlap"].indexes[0] == Path("mail.index")
+    overlap = parsed.detectors["overlap"]
+    assert overlap.type == "overlap"
+    assert overlap.indexes[0] == Path("mail.index")
 
 
 def test_a_shown_policy_reads_back_equal() -> None:
@@ -410,8 +413,9 @@ ERRORS = [
     (R + "redaction: {text: '{name}'}",
      ["p:3: redaction.text: holds an unknown placeholder; allowed: {kind}"]),
     (R + "detectors:\n  a: {type: magic}",
-     ["p:4: detectors.a.type: given 'magic'; allowed: overlap, phrases"]),
-    (R + "detectors:\n  a: {}", ["p:4: detectors.a.type: missing; allowed: overlap, phrases"]),
+     ["p:4: detectors.a.type: given 'magic'; allowed: overlap, phrases, memorization"]),
+    (R + "detectors:\n  a: {}",
+     ["p:4: detectors.a.type: missing; allowed: overlap, phrases, memorization"]),
     (R + "detectors:\n  a: 5", ["p:4: detectors.a: given 5; a mapping of fields is needed"]),
     (R + "detectors:\n  a:\n    type: overlap",
      ["p:4: detectors.a.indexes: missing; it has no default"]),
@@ -470,8 +474,8 @@ RULE_ERRORS = [
       "`any`"]),
     ("  - name: a\n    action: flag\n    when:\n      any:\n        - min_wrds: 3",
      ["p:7: rules[0].when.any[0].min_wrds: unknown field (did you mean min_words?); allowed: "
-      "detector, kind, collection, label, min_length, max_length, min_words, max_words, min_score, "
-      "max_score"]),
+      "detector, kind, collection, label, overlaps, min_length, max_length, min_words, max_words, "
+      "min_score, max_score"]),
     ("  - {name: a, action: flag, when: {kind: x}}\n  - {name: a, action: flag, when: {kind: y}}",
      ["p:4: rules[1].name: a second rule is named 'a'"]),
     ("  - {name: a, action: flag}\n  - {name: b, action: flag, when: {kind: y}}",
