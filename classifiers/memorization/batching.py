@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -51,7 +52,7 @@ class Batcher:
         self._budget, self._limit, self._fallback = budget, queue_tokens, fallback
         self._waiting: list[_Job] = []
         self._tokens = 0
-        self._failures = 0
+        self._failures: Counter[int] = Counter()  # in a row, by model
         self._thread: threading.Thread | None = None
         self._closed = False
         self._changed = threading.Condition()
@@ -144,7 +145,7 @@ class Batcher:
         except (MemoryError, RuntimeError) as error:
             self._mend(batch, error)
         else:
-            self._failures = 0
+            del self._failures[id(model)]
             for job, value in zip(batch, values, strict=True):
                 if not job.future.done():
                     job.future.set_result(value)
@@ -160,7 +161,7 @@ class Batcher:
                 self._run(batch[: len(batch) // 2])
                 self._run(batch[len(batch) // 2 :])
                 return
-        self._failures += 1
+        self._failures[id(model)] += 1
         what = "out of memory" if is_out_of_memory(error) else type(error).__name__
         if self._fallback is not None and model.device != self._fallback:
             _log.warning("scoring on %s failed (%s); going on on %s", model.device, what, "cpu")
@@ -168,8 +169,10 @@ class Batcher:
             model.move(self._fallback)
             self._run(batch)
             return
-        if self._failures >= FAILURES_BEFORE_DEAD:
-            self.problem = f"the last {self._failures} runs on {model.device} failed ({what})"
+        if self._failures[id(model)] >= FAILURES_BEFORE_DEAD:
+            self.problem = (
+                f"the last {self._failures[id(model)]} runs on {model.device} failed ({what})"
+            )
         _fail(batch, ModelError(f"scoring on {model.device} failed ({what})"))
 
 

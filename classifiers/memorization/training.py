@@ -97,7 +97,7 @@ def fit(
         total, count = 0.0, 0
         for batch in _batches(rows, recipe.batch_rows, dice):
             ids, labels = _padded(batch, device)
-            rate = min(step / warmup, 0.5 * (1 + math.cos(math.pi * step / steps)))
+            rate = min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / steps)))
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * rate
             logits = module(ids, use_cache=False).logits[:, :-1]
