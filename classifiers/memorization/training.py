@@ -70,17 +70,18 @@ def fit(
     rows: Rows,
     recipe: Recipe,
     progress: Callable[[float], None] = lambda share: None,
+    only: Callable[[str], bool] = lambda name: True,
 ) -> float:
     """Train in place; returns the mean loss of the last epoch, in nats per token.
 
-    AdamW, linear warm-up, cosine decay; rows of like length share a batch. Raises UsageError
-    where there is nothing to learn from.
+    AdamW, linear warm-up, cosine decay; rows of like length share a batch. `only` tells
+    by name which of the recipe's parameters learn. Raises UsageError where there is no row.
     """
     import torch
 
     if not rows:
         raise UsageError("there is no document to train on")
-    chosen = learning(module, recipe.layers)
+    chosen = {k: v for k, v in learning(module, recipe.layers).items() if only(k)}
     for name, value in module.named_parameters():
         value.requires_grad_(name in chosen)
     device = next(module.parameters()).device

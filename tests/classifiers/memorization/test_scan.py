@@ -34,7 +34,7 @@ LOGS = st.lists(st.floats(-12, -1e-6), min_size=1, max_size=30).map(np.array)
 
 
 def naive_best(steps: np.ndarray) -> float:
-    sums = [sum(steps[i:j]) for i in range(len(steps)) for j in range(i + 1, len(steps) + 1)]
+    sums = [float(sum(steps[i:j])) for i in range(len(steps)) for j in range(i + 1, len(steps) + 1)]
     return max([0.0, *sums])
 
 

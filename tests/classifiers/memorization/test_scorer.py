@@ -27,7 +27,8 @@ class Faulty(Model):
 
     def __init__(self, model: Model, fails: Any) -> None:
         super().__init__(model.module, model.tokenizer, model.fingerprint, model.device)
-        self.fails, self.runs = fails, []
+        self.fails = fails
+        self.runs: list[int] = []
 
     def logprobs(self, rows: Sequence[Sequence[int]], first: Sequence[int]) -> list[np.ndarray]:
         self.runs.append(len(rows))
