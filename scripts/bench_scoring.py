@@ -465,8 +465,8 @@ def main() -> None:
     blocks = [
         "# Scoring of memorization",
         f"Written by `scripts/bench_scoring.py`. Seeds {', '.join(map(str, seeds))}, answers of up "
-        f"to {TOKENS} tokens; texts by seed: {amounts}. In brackets: 95 % intervals (bootstrap over "
-        f"texts). Constants were looked at on seed {arguments.tune} only.",
+        f"to {TOKENS} tokens; texts by seed: {amounts}. In brackets: 95 % intervals (bootstrap "
+        f"over texts). Constants were looked at on seed {arguments.tune} only.",
         "## Scores\n\n" + comparison(seeds),
         "## False positives, at the threshold that 1 % of ordinary outputs reach\n\n"
         + stress(seeds),

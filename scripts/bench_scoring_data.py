@@ -54,7 +54,7 @@ class Item:
 def prepare(
     folder: Path, seed: int, size: str, note: Callable[[str], None], *, lora: bool = False
 ) -> None:
-    """The models of a seed: base, target, two shard references; with `lora`, a target made by it."""
+    """The models of a seed: base, target, two shards; with `lora`, another target made by it."""
     if not (folder / "target").exists():
         note("training base and target")
         make(folder, seed, SIZES[size])

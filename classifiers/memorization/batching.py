@@ -19,8 +19,9 @@ _log = logging.getLogger("guardrail")
 # Tokens of a batch, padding included. On a CPU larger batches are no faster (900 tokens/s at 1 row
 # and at 8), and a GPU is idle with smaller ones.
 BUDGET_CPU, BUDGET_GPU = 1024, 16384
-# Tokens that may wait: a minute of work at 1,000 tokens/s on a CPU.
-QUEUE_TOKENS = 1 << 16
+# Tokens that may wait: twice what the longest response needs under four models. A CPU at 1,000
+# tokens/s takes minutes for that, so that there a deadline is what limits the wait.
+QUEUE_TOKENS = 1 << 18
 FAILURES_BEFORE_DEAD = 3
 
 
@@ -102,10 +103,11 @@ class Batcher:
                     self._waiting.clear()
                     return
                 batch = self._next_batch()
+            running = [job for job in batch if job.future.set_running_or_notify_cancel()]
             try:
-                self._run(batch)
+                self._run(running)
             except BaseException as error:  # a waiting request must hear of anything whatever
-                _fail(batch, ModelError(f"scoring failed ({type(error).__name__})"))
+                _fail(running, ModelError(f"scoring failed ({type(error).__name__})"))
             with self._changed:
                 self._tokens -= sum(len(job.row) for job in batch)
 
@@ -134,7 +136,7 @@ class Batcher:
     def _run(self, batch: list[_Job]) -> None:
         late = [job for job in batch if job.late]
         _fail(late, OverloadError("the deadline passed before the text was scored"))
-        batch = [job for job in batch if not job.late and not job.future.cancelled()]
+        batch = [job for job in batch if not job.late]
         if not batch:
             return
         model = batch[0].model
@@ -147,8 +149,7 @@ class Batcher:
         else:
             del self._failures[id(model)]
             for job, value in zip(batch, values, strict=True):
-                if not job.future.done():
-                    job.future.set_result(value)
+                job.future.set_result(value)
 
     def _mend(self, batch: list[_Job], error: Exception) -> None:
         """Out of memory: smaller batches. Anything else: the fallback, if there is one."""

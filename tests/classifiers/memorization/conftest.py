@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra score")
-pytest.importorskip("transformers", reason="needs the extra score")
-
-import torch
-
-from guardrail.classifiers.memorization.scorer import MemorizationScorer
 from guardrail.indexes.build import build
 from guardrail.keys import Key, write_key
-from tests.classifiers.memorization import fixture
+
+if TYPE_CHECKING:
+    from guardrail.classifiers.memorization.scorer import MemorizationScorer
+    from tests.classifiers.memorization import fixture
+
+if find_spec("torch") is None:  # without the extra score
+    collect_ignore = ["test_detector.py", "test_models.py", "test_scorer.py", "test_tokens.py"]
 
 
 @pytest.fixture(scope="session")
 def models(pytestconfig: pytest.Config) -> fixture.Memorised:
+    import torch
+
+    from tests.classifiers.memorization import fixture
+
     torch.set_num_threads(1)
     assert pytestconfig.cache is not None
     return fixture.memorised(pytestconfig.cache.mkdir("memorised"))
@@ -29,6 +35,8 @@ def models(pytestconfig: pytest.Config) -> fixture.Memorised:
 @pytest.fixture(scope="session")
 def scorer(models: fixture.Memorised) -> Iterator[MemorizationScorer]:
     """A scorer with base and shards, without a calibration."""
+    from guardrail.classifiers.memorization.scorer import MemorizationScorer
+
     made = MemorizationScorer(models.target, models.base, models.shards, device="cpu")
     yield made
     made.close()

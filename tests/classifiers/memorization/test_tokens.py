@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from guardrail.classifiers.memorization.tokens import Decoder, align, encode
-from guardrail.classifiers.memorization.windows import rows_for
-
-pytest.importorskip("tokenizers", reason="needs the extra score")
 from tokenizers import ByteLevelBPETokenizer
 from transformers import PreTrainedTokenizerFast
+
+from guardrail.classifiers.memorization.batching import QUEUE_TOKENS
+from guardrail.classifiers.memorization.scorer import MOST_TOKENS
+from guardrail.classifiers.memorization.tokens import Decoder, align, encode
+from guardrail.classifiers.memorization.windows import rows_for
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +94,9 @@ def test_windows_score_each_token_once_with_what_is_before_it(
         assert first >= min(context // 2, 1 + before + len(scored))
         scored += row[first:]
     assert scored == ids
+
+
+def test_the_longest_response_fits_into_the_queue() -> None:
+    """Under four models, cut into the windows of a small context, without a prompt in common."""
+    rows = rows_for(0, range(100_000), range(MOST_TOKENS), 512)
+    assert 4 * sum(len(row) for row, _ in rows) <= QUEUE_TOKENS
