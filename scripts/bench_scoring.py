@@ -1,7 +1,8 @@
 """Measure the scoring of memorization against its goals; writes docs/benchmarks/scoring.md.
 
     python scripts/bench_scoring.py WORK [--seeds 1 2 3] [--tune 90] [--negatives 10000]
-                                    [--prose model_answers.jsonl.gz] [--speed MODEL] [--out docs]
+                                    [--prose model_answers.jsonl.gz] [--lora]
+                                    [--speed MODEL] [--out docs]
 
 Models are trained and texts written and measured once per seed, in WORK; started again, it goes on
 where it stopped. Constants may be looked at on the seed of --tune (--explore prints a grid there)
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from bench_scoring_data import TOKENS, Item, measured, prepare
+from bench_scoring_data import CLEAR, TOKENS, Item, measured, prepare
 
 from guardrail.classifiers.memorization import audit
 from guardrail.classifiers.memorization import features as features_module
@@ -77,25 +78,42 @@ PLAIN: dict[str, Callable[[Item], float]] = {
 
 
 def logistic(items: Sequence[Item], tier: str) -> np.ndarray:
-    """Decision values, each from a calibration that was fitted on the other half of the texts."""
-    named = [features(seen(item, tier)) for item in items]
+    """Values on the scale of log-odds, each from a calibration fitted on the other half's texts
+    that are not ambiguous."""
     values = np.empty(len(items))
-    places = np.arange(len(items))
     for half in (0, 1):
-        rest, ours = places[places % 2 != half], places[places % 2 == half]
-        made = calibrate(
-            [named[n] for n in rest],
-            [items[n].recited for n in rest],
-            [len(of(items[n])) for n in rest],
-            {},
-        )
-        for n in ours:
-            values[n] = made.platt[0] * made.decision(named[n]) + made.platt[1]
+        fitted = fit([i for i in items[1 - half :: 2] if not i.ambiguous], tier)
+        values[half::2] = [fitted(of(item)) for item in items[half::2]]
     return values
 
 
-def seen(item: Item, tier: str) -> Measured:
-    m = of(item)
+def fit(items: Sequence[Item], tier: str) -> Callable[[Measured], float]:
+    """A calibration of labelled texts, as a score."""
+    named = [features(seen(of(item), tier)) for item in items]
+    made = calibrate(named, [i.recited for i in items], [len(of(i)) for i in items], {})
+
+    def score(measured: Measured) -> float:
+        return made.platt[0] * made.decision(features(seen(measured, tier))) + made.platt[1]
+
+    return score
+
+
+Test = Callable[[Sequence[Item]], np.ndarray]
+
+
+def each(score: Callable[[Item], float]) -> Test:
+    return lambda items: np.array([score(item) for item in items])
+
+
+TESTS: dict[str, Test] = {
+    **{name: each(score) for name, score in PLAIN.items()},
+    "logistic, base": lambda items: logistic(items, "base"),
+    "logistic, base and shards": lambda items: logistic(items, "shards"),
+}
+OURS = ("scan, base", "scan, two shards", "logistic, base", "logistic, base and shards")
+
+
+def seen(m: Measured, tier: str) -> Measured:
     return Measured(m.target, m.base, m.shards if tier == "shards" else ())
 
 
@@ -104,9 +122,8 @@ def seen(item: Item, tier: str) -> Measured:
 
 def area(scores: np.ndarray, labels: np.ndarray) -> float:
     """Share of (recited, ordinary) pairs in order, equal scores counted half."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(scores)
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
     n, m = labels.sum(), (1 - labels).sum()
     return float((ranks[labels == 1].sum() - n * (n + 1) / 2) / (n * m))
 
@@ -156,7 +173,7 @@ def cut(item: Item, start: int, end: int) -> Item:
         base_of(item)[start:end],
         tuple(shard[start:end] for shard in m.shards),
     )
-    return Item(item.kind, item.text, item.prompt, item.excess, None, part)
+    return Item(item.kind, item.text, item.prompt, item.excess, part)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -167,15 +184,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def comparison(seeds: dict[int, list[Item]]) -> str:
     """One row per score: area with and without ambiguous texts, recited texts found."""
     rows = []
-    tests: dict[str, Callable[[list[Item]], np.ndarray]] = {
-        name: lambda some, score=score: np.array([score(i) for i in some])  # type: ignore[misc]
-        for name, score in PLAIN.items()
-    }
-    tests |= {
-        "logistic, base": lambda some: logistic(some, "base"),
-        "logistic, base and shards": lambda some: logistic(some, "shards"),
-    }
-    for name, test in tests.items():
+    for name, test in TESTS.items():
         parts, clear = [], []
         for items in seeds.values():
             some = main_texts(items)
@@ -189,6 +198,7 @@ def comparison(seeds: dict[int, list[Item]]) -> str:
                 interval(parts, area),
                 f"{np.mean([area(*part) for part in clear]):.3f}",
                 interval(parts, lambda s, y: found_at(s, y, 0.01)),
+                f"{np.mean([found_at(*part, 0.01) for part in clear]):.3f}",
                 interval(parts, lambda s, y: found_at(s, y, 0.001)),
             )
         )
@@ -203,58 +213,97 @@ def comparison(seeds: dict[int, list[Item]]) -> str:
             "",
             f"{found_at(plus, labels, 0.01):.3f}",
             "",
+            "",
         ),
     )
-    head = ("score", "AUC", "AUC, ambiguous left out", "TPR at 1 % FPR", "TPR at 0.1 % FPR")
+    head = (
+        "score",
+        "AUC",
+        "AUC, ambiguous left out",
+        "TPR at 1 % FPR",
+        "TPR at 1 % FPR, ambiguous left out",
+        "TPR at 0.1 % FPR",
+    )
     return table(head, rows)
 
 
 def stress(seeds: dict[int, list[Item]]) -> str:
     """False positives by kind, at the threshold that 1 % of ordinary outputs reach."""
     rows = []
-    for name in ("scan, base", "scan, two shards"):
-        score, shares = PLAIN[name], {}
-        for kind in ("ordinary", *STRESS):
-            fired: list[float] = []
-            for items in seeds.values():
-                null = np.array([score(i) for i in items if i.kind == "ordinary" and not i.recited])
-                limit = np.quantile(null, 0.99)
-                fired += [score(i) > limit for i in items if i.kind == kind and not i.recited]
-            shares[kind] = f"{np.mean(fired):.2%} of {len(fired):,}" if fired else "not measured"
-        rows.append((name, *shares.values()))
+    for name in OURS:
+        fired: dict[str, list[bool]] = {kind: [] for kind in ("ordinary", *STRESS)}
+        for items in seeds.values():
+            some = main_texts(items)
+            scores = TESTS[name](some)
+            plain = [i.kind == "ordinary" and not i.recited for i in some]
+            limit = np.quantile(scores[plain], 0.99)
+            for item, value in zip(some, scores, strict=True):
+                if item.kind in fired and not item.recited:
+                    fired[item.kind].append(bool(value > limit))
+        rows.append(
+            (name, *(f"{np.mean(x):.2%} of {len(x):,}" if x else "-" for x in fired.values()))
+        )
     return table(("score", "ordinary", *STRESS), rows)
 
 
 def lengths(seeds: dict[int, list[Item]]) -> str:
+    """The first tokens only: of answers recited from their first token on, and of the others."""
     rows = []
     for length in (8, 16, 32):
         row: list[object] = [length]
-        for name in ("scan, base", "scan, two shards"):
+        for name in OURS:
             parts = []
             for items in seeds.values():
                 some = [
                     cut(i, 0, length)
                     for i in main_texts(items)
-                    if len(of(i)) >= length
-                    # What a greedy continuation recites, it recites from its first token on.
-                    and not (i.kind == "continuation" and not i.recited)
+                    if len(of(i)) >= length and (whole(i) or not i.recited)
                 ]
-                parts.append((np.array([PLAIN[name](i) for i in some]), labels_of(some)))
+                parts.append((TESTS[name](some), labels_of(some)))
             row.append(interval(parts, area))
         rows.append(row)
-    return table(("tokens", "AUC, scan, base", "AUC, scan, two shards"), rows)
+    return table(("tokens", *(f"AUC, {name}" for name in OURS)), rows)
+
+
+def whole(item: Item) -> bool:
+    """Whether nearly all of a continuation is recited."""
+    return item.kind == "continuation" and item.excess >= 32
+
+
+LEAK = (20, 56)
+
+
+def spliced(items: Sequence[Item]) -> tuple[list[Measured], list[Measured]]:
+    """36 tokens of a recited answer amid 40 of an ordinary one, and the same of ordinary answers
+    only. They are put together as log-probabilities: what the model gave where it recited."""
+    plain = [i for i in items if i.kind == "ordinary" and i.excess <= CLEAR[0] and len(of(i)) >= 40]
+    leaks = [i for i in items if whole(i) and len(of(i)) >= 36]
+
+    def join(outer: Item, inner: Item) -> Measured:
+        def one(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+            return np.concatenate([a[: LEAK[0]], b[:36], a[LEAK[0] : 40]])
+
+        a, b = of(outer), of(inner)
+        pairs = zip(a.shards, b.shards, strict=True)
+        shards = tuple(one(x, y) for x, y in pairs)
+        return Measured(one(a.target, b.target), one(base_of(outer), base_of(inner)), shards)
+
+    return (
+        [join(plain[n % len(plain)], leaks[n % len(leaks)]) for n in range(300)],
+        [join(one, plain[(7 * n + 3) % len(plain)]) for n, one in enumerate(plain)],
+    )
 
 
 def splices(seeds: dict[int, list[Item]]) -> str:
     rows = []
     for tier in ("base", "shards"):
-        score = PLAIN["scan, base" if tier == "base" else "scan, two shards"]
         parts, overlaps = [], []
         for items in seeds.values():
-            some = [i for i in items if i.kind in ("spliced", "plain")]
-            planted = np.array([i.kind == "spliced" for i in some], np.float64)
-            parts.append((np.array([score(i) for i in some]), planted))
-            overlaps += [overlap(i, tier) for i in some if i.leak is not None]
+            score = fit([i for i in main_texts(items) if not i.ambiguous], tier)
+            with_leak, without = spliced(items)
+            values = np.array([score(m) for m in [*with_leak, *without]])
+            parts.append((values, np.repeat([1.0, 0.0], [len(with_leak), len(without)])))
+            overlaps += [overlap(m, tier) for m in with_leak]
         rows.append(
             (
                 tier,
@@ -266,11 +315,11 @@ def splices(seeds: dict[int, list[Item]]) -> str:
     return table(("reference", "TPR at 1 % FPR", "span IoU, mean", "span IoU, median"), rows)
 
 
-def overlap(item: Item, tier: str) -> float:
+def overlap(measured: Measured, tier: str) -> float:
     """Intersection over union, in tokens, of the located spans and the leak."""
-    assert item.leak is not None
-    places = {n for part in located(seen(item, tier)) for n in range(part.start, part.end)}
-    leak = set(range(*item.leak))
+    parts = located(seen(measured, tier))
+    places = {n for part in parts for n in range(part.start, part.end)}
+    leak = set(range(*LEAK))
     return len(places & leak) / len(places | leak)
 
 
@@ -281,7 +330,7 @@ def calibrated(seeds: dict[int, list[Item]], plots: Path) -> str:
         errors, all_given, all_true = [], [], []
         for items in seeds.values():
             some = [i for i in main_texts(items) if not i.ambiguous]
-            named = [features(seen(i, tier)) for i in some]
+            named = [features(seen(of(i), tier)) for i in some]
             labels = labels_of(some)
             for draw in range(10):
                 places = np.random.default_rng(draw).permutation(len(some))
@@ -314,7 +363,7 @@ def curves(seeds: dict[int, list[Item]], plots: Path) -> None:
         (plots / f"scoring-roc-{slug}.svg").write_text(plot.svg() + "\n", "utf-8")
 
 
-def without_goal(seeds: dict[int, list[Item]], lora: list[Item]) -> str:
+def without_goal(seeds: dict[int, list[Item]], lora: list[Item] | None) -> str:
     rows = []
     for name in ("scan, base", "scan, two shards"):
         score = PLAIN[name]
@@ -324,16 +373,14 @@ def without_goal(seeds: dict[int, list[Item]], lora: list[Item]) -> str:
                 [score(i) for i in items if i.kind == "ordinary" and not i.recited], 0.99
             )
             found += [score(i) > limit for i in items if i.kind == "paraphrased"]
-        some = main_texts(lora)
-        scores, labels = np.array([score(i) for i in some]), labels_of(some)
-        rows.append(
-            (
-                name,
-                f"{np.mean(found):.3f} of {len(found)}",
-                f"{area(scores, labels):.3f}" if labels.any() else "nothing recited",
-                f"{found_at(scores, labels, 0.01):.3f} of {int(labels.sum())}",
-            )
-        )
+        row = [name, f"{np.mean(found):.3f} of {len(found)}", "not measured", "not measured"]
+        if lora is not None:
+            some = main_texts(lora)
+            scores, labels = np.array([score(i) for i in some]), labels_of(some)
+            if labels.any():
+                row[2] = f"{area(scores, labels):.3f}"
+                row[3] = f"{found_at(scores, labels, 0.01):.3f} of {int(labels.sum())}"
+        rows.append(row)
     head = ("score", "a word in five changed: TPR at 1 % FPR", "LoRA target: AUC", "TPR at 1 % FPR")
     return table(head, rows)
 
@@ -405,7 +452,7 @@ def explore(items: list[Item]) -> None:
     """A grid of constants on the seed for tuning: areas, recited texts found, located spans."""
     some = main_texts(items)
     labels = labels_of(some)
-    spliced = [i for i in items if i.leak is not None]
+    with_leak, _ = spliced(items)
     for kind in ("base", "shards"):
         for kappa, delta in itertools.product((0, 1, 2, 3, 4, 6), (0.0, 0.3, 0.6)):
             scores = np.array([scan_score(Scan(kappa, delta), kind)(i) for i in some])
@@ -416,7 +463,7 @@ def explore(items: list[Item]) -> None:
             )
     for kappa, delta in itertools.product((0, 0.5, 1, 2), (0.3, 0.5, 1.0, 1.5, 2.0)):
         features_module.LOCATE = Scan(kappa, delta)
-        means = [np.mean([overlap(i, tier) for i in spliced]) for tier in ("base", "shards")]
+        means = [np.mean([overlap(m, tier) for m in with_leak]) for tier in ("base", "shards")]
         print(f"locate kappa {kappa} delta {delta}: IoU base {means[0]:.3f} shards {means[1]:.3f}")
 
 
@@ -428,6 +475,7 @@ def main() -> None:
     parser.add_argument("--explore", action="store_true", help="only the grid, on --tune")
     parser.add_argument("--negatives", type=int, default=10000)
     parser.add_argument("--prose", type=Path, help="answers of other models (JSON Lines, gzip)")
+    parser.add_argument("--lora", action="store_true", help="a target trained by LoRA as well")
     parser.add_argument("--speed", type=Path, metavar="MODEL")
     parser.add_argument("--threads", type=int, default=1, help="torch's threads")
     parser.add_argument("--out", type=Path, default=Path("docs"))
@@ -452,7 +500,7 @@ def main() -> None:
         explore(texts(arguments.tune))
         return
     seeds = {seed: texts(seed) for seed in arguments.seeds}
-    lora = texts(arguments.seeds[0], "lora")
+    lora = texts(arguments.seeds[0], "lora") if arguments.lora else None
     plots = arguments.out / "plots"
     plots.mkdir(parents=True, exist_ok=True)
     counts = [main_texts(items) for items in seeds.values()]

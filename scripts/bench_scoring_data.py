@@ -26,19 +26,18 @@ from guardrail.classifiers.memorization.training import Recipe, fit, rows_of
 TOKENS = 48
 # Tokens of a text that stand in the training corpus beyond what held-out documents of the same
 # templates explain: from here on it is recited; ambiguous between the two others.
-RECITED = 8
-CLEAR = (4, 12)
+RECITED = 16
+CLEAR = (6, 24)
 
 
 @dataclass
 class Item:
-    """A text with what is known of it. `excess`: see RECITED. `leak`: its tokens, if planted."""
+    """A text with what is known of it. `excess`: see RECITED."""
 
     kind: str
     text: str
     prompt: str
     excess: int
-    leak: tuple[int, int] | None = None
     measured: Measured | None = None
     moments: tuple[Any, Any] | None = field(default=None, repr=False)
 
@@ -117,9 +116,9 @@ def written(folder: Path, target: Model, negatives: int, prose: Path | None) -> 
     private, held_out = ids_of("private"), ids_of("held_out")
     corpus, template = Matcher(private), Matcher(held_out + ids_of("public"))
 
-    def item(kind: str, prompt: Sequence[int], ids: Sequence[int], **more: Any) -> Item:
+    def item(kind: str, prompt: Sequence[int], ids: Sequence[int]) -> Item:
         excess = corpus.longest(ids) - template.longest(ids)
-        return Item(kind, _text(target, ids), _text(target, prompt), excess, **more)
+        return Item(kind, _text(target, ids), _text(target, prompt), excess)
 
     items: list[Item] = []
     openings = [ids[: dice.randint(6, 12)] for ids in held_out]
@@ -151,14 +150,6 @@ def written(folder: Path, target: Model, negatives: int, prose: Path | None) -> 
         ids = target.encode(one.text).ids
         items.append(Item("copied", one.text, f"{one.prompt}{one.text}\n", 0))
         items.append(item("loop", [], (ids[:12] * 4)[:TOKENS]))
-        # A passage from within a memorised document, in the midst of another text.
-        leak = dice.choice(leaks)
-        at = dice.randint(0, len(leak) - 36)
-        whole = [*ids[:20], *leak[at : at + 36], *ids[20:40]]
-        spliced = item("spliced", target.encode(one.prompt).ids, whole, leak=(20, 56))
-        if target.encode(spliced.text).ids == whole:
-            items.append(spliced)
-        items.append(item("plain", target.encode(one.prompt).ids, ids[:40] + ids[:36]))
     for text in (r["text"] for r in records(folder, "public")[:300]):
         items.append(item("public", [], target.encode(text).ids[:TOKENS]))
     for leak in leaks:

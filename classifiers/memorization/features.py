@@ -11,7 +11,9 @@ from guardrail.classifiers.memorization.scan import Nats, Scan, Segment, best_se
 
 BASE = Scan(kappa=4.0, delta=0.3)
 SHARDS = Scan(kappa=2.0, delta=0.3)
-LOCATE = Scan(kappa=0.0, delta=0.5)
+# Overlap (IoU) of located spans with planted ones on a seed of its own, with shard references:
+# 0.63 at kappa 0, 0.83 at 1, 0.82 at 2.
+LOCATE = Scan(kappa=1.0, delta=0.5)
 
 # A segment that a finding may point at, in nats of the detecting scan: about three tokens.
 LEAST = 8.0
@@ -44,13 +46,13 @@ def feature_names(*, base: bool, shards: bool) -> tuple[str, ...]:
 def features(measured: Measured) -> dict[str, float]:
     """The features of a text by name.
 
-    `scan` is the statistic under the reference (of several shards, the one that explains the text
-    worse: near access-freeness, Vyas et al. 2023). The others describe its best segment: `ratio`
-    is (L_reference - L_target) / (L_reference + 0.5) of mean losses, `collapse` the mean
-    probability that the target gives the tokens that surprise the reference by over 2 nats,
-    shrunk towards 0.3 by five such tokens, `loss` the reference's mean loss there. `target.loss`
-    and `tokens` (the logarithm of one more than the segment's length) are those of the last
-    reference's segment. All are 0 but for the scans where there is no segment.
+    `scan` is log(1 + the statistic) under the reference (of several shards, the one that explains
+    the text worse: near access-freeness, Vyas et al. 2023). The others describe its best segment:
+    `ratio` is (L_reference - L_target) / (L_reference + 0.5) of mean losses, `collapse` the mean
+    probability that the target gives the tokens that surprise the reference by over 2 nats, shrunk
+    towards 0.3 by five such tokens, `loss` the reference's mean loss there. `target.loss` and
+    `tokens` (the logarithm of one more than the segment's length) are those of the strictest
+    reference's segment. Without a segment all are 0.
     """
     made: dict[str, float] = {}
     best, reference = best_of(measured)
@@ -81,8 +83,8 @@ def detecting(measured: Measured) -> tuple[Scan, Sequence[Nats]]:
 
 
 def located(measured: Measured) -> list[Segment]:
-    """Where text is recited: the segments in which the reference lags behind, without regard to
-    what surprise the target shows, as far as they hold a segment that detects."""
+    """Where text is recited: the segments in which the reference lags behind, with a milder penalty
+    for what surprise the target shows, as far as they hold a segment that detects."""
     best, reference = best_of(measured)
     scan, _ = detecting(measured)
     cores = segments(scan.steps(measured.target, reference), min(LEAST, best.nats or LEAST))
@@ -100,7 +102,7 @@ def _described(kind: str, segment: Segment, target: Nats, reference: Nats) -> di
         return {f"{kind}.{name}": 0.0 for name in ("scan", "ratio", "collapse", "loss")}
     surprising = np.exp(-ours[theirs > 2.0])
     return {
-        f"{kind}.scan": segment.nats,
+        f"{kind}.scan": float(np.log1p(segment.nats)),
         f"{kind}.ratio": float((theirs.mean() - ours.mean()) / (theirs.mean() + 0.5)),
         f"{kind}.collapse": float((surprising.sum() + 1.5) / (len(surprising) + 5)),
         f"{kind}.loss": float(theirs.mean()),
