@@ -27,7 +27,7 @@ def lines_of(path: str, field: str) -> list[str]:
     """The texts in a file: a field of each JSON object in .jsonl, else each line that is not
     empty."""
     try:
-        lines = Path(path).read_text("utf-8").splitlines()
+        lines = Path(path).read_text("utf-8").split("\n")
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
