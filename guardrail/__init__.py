@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from guardrail.assembly import Guardrail
-    from guardrail.detector import Context, Detector
+    from guardrail.detector import Context, Detector, Entitlements
     from guardrail.errors import GuardrailError
     from guardrail.findings import Action, Evidence, Failure, Finding, Span, Verdict
     from guardrail.keys import Key, load_key, new_key, write_key
     from guardrail.policy import Policy
     from guardrail.policy_file import default_policy, load_policy
+    from guardrail.stream import StreamFilter
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,7 @@ _HOMES = {
     "Action": "findings",
     "Context": "detector",
     "Detector": "detector",
+    "Entitlements": "detector",
     "Evidence": "findings",
     "Failure": "findings",
     "Finding": "findings",
@@ -36,6 +38,7 @@ _HOMES = {
     "Key": "keys",
     "Policy": "policy",
     "Span": "findings",
+    "StreamFilter": "stream",
     "Verdict": "findings",
     "default_policy": "policy_file",
     "load_key": "keys",
@@ -48,6 +51,7 @@ __all__ = [
     "Action",
     "Context",
     "Detector",
+    "Entitlements",
     "Evidence",
     "Failure",
     "Finding",
@@ -56,6 +60,7 @@ __all__ = [
     "Key",
     "Policy",
     "Span",
+    "StreamFilter",
     "Verdict",
     "default_policy",
     "load_key",

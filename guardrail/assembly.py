@@ -5,19 +5,34 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import overload
 
-from guardrail.detector import Context, Detector
+from guardrail.anonymise import Anonymiser
+from guardrail.detector import Context, Detector, Entitlements
 from guardrail.errors import UsageError
 from guardrail.filter import Filter
 from guardrail.findings import Verdict
 from guardrail.indexes.detectors import OverlapDetector, PhraseDetector
+from guardrail.indexes.excuses import Excuses
+from guardrail.indexes.manifest import peek_manifest
+from guardrail.indexes.passage_detector import PassageDetector
 from guardrail.indexes.watched import WatchedIndex
-from guardrail.keys import Key, key_from_environment, key_from_hook, load_key
-from guardrail.policy import KeySource, MemorizationSettings, OverlapSettings, Policy
+from guardrail.keys import PUBLIC_KEY, Key, key_from_environment, key_from_hook, load_key
+from guardrail.policy import (
+    KeySource,
+    MemorizationSettings,
+    OverlapSettings,
+    PassagesSettings,
+    PiiSettings,
+    Policy,
+    SecretsSettings,
+)
 from guardrail.policy_file import default_policy, load_policy
+from guardrail.stream import StreamFilter
 
 StrPath = str | os.PathLike[str]
 
@@ -36,6 +51,7 @@ class Guardrail:
         """For detectors of one's own; see `from_policy` for those that a policy names."""
         self._filter = Filter(policy, detectors)
         self._indexes: tuple[WatchedIndex, ...] = ()
+        self._anonymiser: Anonymiser | None = None
 
     @classmethod
     def from_policy(
@@ -43,24 +59,31 @@ class Guardrail:
         policy: StrPath | Policy | None = None,
         *,
         indexes: Iterable[StrPath] = (),
+        background: Iterable[StrPath] = (),
         key: Key | StrPath | None = None,
         check_indexes: bool | None = None,
     ) -> Guardrail:
         """A guardrail as a policy describes it (none: the default policy).
 
-        `indexes` are searched besides those that the policy names, by detectors called `overlap`
-        and `phrases`. `key` (a Key or a key file) counts before the policy's own; without either,
-        the environment variable GUARDRAIL_KEY. `check_indexes`: see `Index.open`.
+        `indexes` are searched besides those that the policy names, by detectors called `overlap`,
+        `phrases` and, where one of them holds passages, `passages`; text of the public indexes in
+        `background` is excused, as is that of the policy's. `key` (a Key or a key file) counts
+        before the policy's own; without either, the environment variable GUARDRAIL_KEY.
+        `check_indexes`: see `Index.open`.
         Raises PolicyError, UsageError, SecretKeyError or CorpusIndexError.
         """
         if not isinstance(policy, Policy):
             policy = default_policy() if policy is None else load_policy(policy)
-        assembly = _Assembly(policy, key, check_indexes)
+        public = [os.fspath(path) for path in background]
+        assembly = _Assembly(policy, key, check_indexes, public)
         detectors = assembly.declared()
         added = [os.fspath(path) for path in indexes]
         if added:
             detectors += assembly.added(added)
         guardrail = cls(policy, detectors)
+        if policy.redaction.operators:
+            guardrail._anonymiser = Anonymiser(policy.redaction, assembly.secret())
+            guardrail._filter = Filter(policy, detectors, guardrail._anonymiser.redaction)
         guardrail._indexes = tuple(assembly.opened.values())
         return guardrail
 
@@ -69,22 +92,40 @@ class Guardrail:
         """The policy in force."""
         return self._filter.policy
 
+    @property
+    def detectors(self) -> tuple[Detector, ...]:
+        """The detectors in use."""
+        return self._filter.detectors
+
     def check(
         self,
         response: str,
         *,
-        prompt: str | None = None,
+        prompt: str | Sequence[str] | None = None,
         identity: str | None = None,
-        entitlements: Iterable[str] = (),
+        entitlements: Entitlements | Iterable[str] = (),
         model: str | None = None,
         logprobs: Sequence[float] | None = None,
         timeout: float | None = None,
+        conversation: str | None = None,
     ) -> Verdict:
-        """The verdict on one response; `verdict.text` is safe to send. See `Context` for the rest;
-        `timeout` is in seconds."""
+        """The verdict on one response; `verdict.text` is safe to send. See `Context` for the rest.
+
+        `prompt` is one text or several; `entitlements` that are names are collections; `timeout`
+        is in seconds.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
-        context = Context(prompt, identity, frozenset(entitlements), model, logprobs, deadline)
+        supplied, entitled = _supplied(prompt), _entitled(entitlements)
+        context = Context(supplied, identity, entitled, model, logprobs, deadline, conversation)
         return self._filter.check(response, context)
+
+    def restore(self, text: str) -> str:
+        """A redacted text with what the operator `encrypt` made turned back into the values. For
+        those who may see them: the key is all that it takes. Raises UsageError where the policy
+        has no operators, SecretKeyError where a value was encrypted with another key."""
+        if self._anonymiser is None:
+            raise UsageError("the policy has no redaction operators: there is nothing to restore")
+        return self._anonymiser.restore(text)
 
     async def acheck(self, response: str, **options: object) -> Verdict:
         """`check` in a thread, so that a long response does not hold up the event loop."""
@@ -98,6 +139,45 @@ class Guardrail:
             return [self._filter.check(response) for response in responses]
         with ThreadPoolExecutor(min(threads, len(responses))) as pool:
             return list(pool.map(self._filter.check, responses))
+
+    def open_stream(
+        self,
+        *,
+        prompt: str | Sequence[str] | None = None,
+        identity: str | None = None,
+        entitlements: Entitlements | Iterable[str] = (),
+        model: str | None = None,
+        conversation: str | None = None,
+        max_wait: float | None = None,
+        hold_sentences: bool = True,
+        announce: bool = True,
+    ) -> StreamFilter:
+        """A filter for one response that arrives in pieces: `feed` each, then `flush`. See
+        `Context` and `StreamFilter` for the arguments."""
+        supplied, entitled = _supplied(prompt), _entitled(entitlements)
+        context = Context(supplied, identity, entitled, model, conversation=conversation)
+        return StreamFilter(
+            self._filter,
+            context,
+            max_wait=max_wait,
+            hold_sentences=hold_sentences,
+            announce=announce,
+        )
+
+    @overload
+    def stream(self, chunks: Iterable[str], **options: object) -> Iterator[str]: ...
+
+    @overload
+    def stream(self, chunks: AsyncIterable[str], **options: object) -> AsyncIterator[str]: ...
+
+    def stream(
+        self, chunks: Iterable[str] | AsyncIterable[str], **options: object
+    ) -> Iterator[str] | AsyncIterator[str]:
+        """The filtered chunks of a response; `options` are those of `open_stream`."""
+        stream = self.open_stream(**options)  # type: ignore[arg-type]
+        if isinstance(chunks, AsyncIterable):
+            return stream.over_async(chunks)
+        return stream.over(chunks)
 
     def health(self) -> dict[str, str]:
         """What is wrong, by index folder: a newer state on disk that cannot be used, or damage;
@@ -115,13 +195,38 @@ class Guardrail:
         return problems
 
 
+def _supplied(prompt: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (prompt,) if isinstance(prompt, str) else tuple(prompt or ())
+
+
+def _entitled(entitlements: Entitlements | Iterable[str]) -> Entitlements:
+    if isinstance(entitlements, Entitlements):
+        return entitlements
+    names = (entitlements,) if isinstance(entitlements, str) else entitlements
+    return Entitlements(frozenset(names))
+
+
 class _Assembly:
     """Opens each index once, with a key that is looked for only where one is needed."""
 
-    def __init__(self, policy: Policy, key: Key | StrPath | None, check: bool | None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        key: Key | StrPath | None,
+        check: bool | None,
+        background: Sequence[str],
+    ) -> None:
         self._policy, self._given, self._check = policy, key, check
         self._key: Key | None = None
         self.opened: dict[str, WatchedIndex] = {}
+        settings = policy.excuses
+        self._excuses = Excuses(
+            [self._public(path) for path in (*map(os.fspath, settings.background), *background)],
+            builtin=settings.builtin,
+            prompt=settings.prompt,
+            entitlements=settings.entitlements,
+            least=settings.min_length,
+        )
 
     def declared(self) -> list[Detector]:
         detectors: list[Detector] = []
@@ -129,9 +234,19 @@ class _Assembly:
             if isinstance(settings, MemorizationSettings):
                 detectors.append(_memorization(name, settings))
                 continue
+            if isinstance(settings, PiiSettings):
+                detectors.append(_pii(name, settings))
+                continue
+            if isinstance(settings, SecretsSettings):
+                from guardrail.classifiers.secrets import SecretsDetector
+
+                detectors.append(SecretsDetector(name))
+                continue
             watched = self._watch(map(os.fspath, settings.indexes))
             if isinstance(settings, OverlapSettings):
-                detectors.append(OverlapDetector(name, watched))
+                detectors.append(self._overlap(name, watched))
+            elif isinstance(settings, PassagesSettings):
+                detectors.append(PassageDetector(name, watched))
             else:
                 files = [Path(path) for path in settings.files]
                 detectors.append(
@@ -140,26 +255,42 @@ class _Assembly:
         return detectors
 
     def added(self, paths: Sequence[str]) -> list[Detector]:
-        taken = {"overlap", "phrases"} & set(self._policy.detectors)
+        taken = {"overlap", "passages", "phrases"} & set(self._policy.detectors)
         if taken:
             raise UsageError(
                 f"the policy has a detector called {min(taken)!r} already, and indexes were given "
                 "besides: name the indexes in the policy, or call its detector otherwise"
             )
         watched = self._watch(paths)
-        return [
-            OverlapDetector("overlap", watched),
+        detectors: list[Detector] = [
+            self._overlap("overlap", watched),
             PhraseDetector("phrases", (), watched, whole_words=True),
         ]
+        if holding := [index for index in watched if index.current().grid.passages]:
+            detectors.append(PassageDetector("passages", holding))
+        return detectors
+
+    def _overlap(self, name: str, watched: Sequence[WatchedIndex]) -> OverlapDetector:
+        passes = partial(self._policy.passes, name)
+        return OverlapDetector(name, watched, self._excuses, passes)
 
     def _watch(self, paths: Iterable[str]) -> list[WatchedIndex]:
         paths = list(paths)
         for path in paths:
             if path not in self.opened:
-                self.opened[path] = WatchedIndex(path, self._secret(), check=self._check)
+                self.opened[path] = WatchedIndex(path, self.secret(), check=self._check)
         return [self.opened[path] for path in paths]
 
-    def _secret(self) -> Key:
+    def _public(self, path: str) -> WatchedIndex:
+        if not peek_manifest(Path(path)).public:
+            raise UsageError(
+                f"the index {path} is not public, so its text cannot be background: build it of "
+                "public text with: guardrail index build --public"
+            )
+        self.opened[path] = WatchedIndex(path, PUBLIC_KEY, check=self._check)
+        return self.opened[path]
+
+    def secret(self) -> Key:
         if self._key is None:
             self._key = self._find_key()
         return self._key
@@ -170,6 +301,30 @@ class _Assembly:
         if self._given is not None:
             return load_key(self._given)
         return key_from(self._policy.key)
+
+
+def _pii(name: str, settings: PiiSettings) -> Detector:
+    from guardrail.classifiers.pii.detector import PiiDetector
+
+    pool = None
+    if settings.level == "full" or settings.recognizers is not None:
+        # Presidio and spaCy take seconds and are an extra: loaded for those who ask for them.
+        from guardrail.classifiers.pii.pool import AnalyzerPool
+        from guardrail.classifiers.pii.presidio import Analyzer
+
+        model = settings.model if settings.level == "full" else None
+        pool = AnalyzerPool(
+            lambda: Analyzer(settings.language, model, settings.recognizers, settings.min_score),
+            settings.workers,
+            settings.timeout,
+        )
+    return PiiDetector(
+        name,
+        pool,
+        kinds=settings.kinds,
+        allow_list=settings.allow_list or (),
+        allow_list_match=settings.allow_list_match,
+    )
 
 
 def _memorization(name: str, settings: MemorizationSettings) -> Detector:

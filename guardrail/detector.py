@@ -2,33 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from guardrail.errors import DetectorError
 from guardrail.findings import Finding
 from guardrail.text import CanonicalText
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlements:
+    """Which documents the one who asks may see: whole collections, all documents with one of some
+    labels, and single documents as pairs of collection and id.
+
+    They come from what the service knows of its caller, never from what the caller says.
+    """
+
+    collections: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
+    documents: frozenset[tuple[str, str]] = frozenset()
+
+    def cover(self, collection: str, labels: Iterable[str]) -> bool:
+        """Whether all documents of a collection with some labels may be seen."""
+        return collection in self.collections or not self.labels.isdisjoint(labels)
+
+    def __bool__(self) -> bool:
+        return bool(self.collections or self.labels or self.documents)
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What is known about the response besides its text.
 
-    `entitlements`: collections that the one who asks may see. `logprobs`: the natural logarithms of
-    the probabilities of the response's tokens, as the model gave them. `deadline`: the value of
-    `time.monotonic()` past which no detector starts, and a slow one should give up. The detectors
-    over indexes need only the text; the rest is for those that judge by more.
+    `prompt`: the texts that the user supplied, oldest first. The assistant's turns, the system's
+    instructions and retrieved passages do not belong there: they may hold what must not leave.
+    `logprobs`: the natural logarithms of the probabilities of the response's tokens, as the model
+    gave them. `deadline`: the value of `time.monotonic()` past which no detector starts, and a slow
+    one should give up. `conversation` names what the response belongs to: within it, one value has
+    one pseudonym.
     """
 
-    prompt: str | None = None
+    prompt: tuple[str, ...] = ()
     identity: str | None = None
-    entitlements: frozenset[str] = frozenset()
+    entitlements: Entitlements = Entitlements()
     model: str | None = None
     logprobs: Sequence[float] | None = None
     deadline: float | None = None
+    conversation: str | None = None
 
 
 EMPTY_CONTEXT = Context()
+
+
+class Unfinished(DetectorError):
+    """What a detector raises that judged a text in part: the policy decides on `findings` as on any
+    others, besides the failure. `covered` is the share (0..1) of the text that was judged."""
+
+    def __init__(self, reason: str, findings: Sequence[Finding], covered: float = 0.0) -> None:
+        super().__init__(reason)
+        self.findings, self.covered = tuple(findings), covered
 
 
 class Detector(Protocol):
@@ -36,7 +69,8 @@ class Detector(Protocol):
 
     `name` is unique in a filter. `window` is the longest span, in code points, that the detector
     needs to see at once, or None where it needs a whole segment. An exception from `scan` becomes
-    a `Failure`: a detector that cannot judge raises, and never returns nothing instead.
+    a `Failure`: a detector that cannot judge raises, and never returns nothing instead. One that
+    found something before it failed raises `Unfinished`.
     """
 
     @property
@@ -48,12 +82,44 @@ class Detector(Protocol):
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a detector knows of a text that goes on.
+
+    `findings` are final: whatever follows, they stay as they are. `open` may still grow, change or
+    vanish. Whatever else will be found starts at code point `settled` or later.
+    """
+
+    findings: Sequence[Finding]
+    open: Sequence[Finding]
+    settled: int
+
+
+@runtime_checkable
+class LiveDetector(Detector, Protocol):
+    """A detector that can tell what may still become a finding, so that a stream holds back that
+    and nothing else."""
+
+    def scan_live(self, text: CanonicalText, context: Context) -> Progress: ...
+
+
+@runtime_checkable
+class WholeDetector(LiveDetector, Protocol):
+    """A detector that finds more in a whole segment than it can tell while the text arrives.
+
+    `scan_whole` gives those findings of `scan` that `scan_live` does not.
+    """
+
+    def scan_whole(self, text: CanonicalText, context: Context) -> Sequence[Finding]: ...
+
+
 @runtime_checkable
 class CostlyDetector(Detector, Protocol):
     """A detector that runs after the others, and only where its findings could change the verdict.
 
     `kinds` are the kinds of all its findings. Where it does not run, the verdict's coverage says 0
-    for it, without a failure. A redacted text is not shown to it again.
+    for it, without a failure. It sees the text as it was written: neither what disguises in it say,
+    nor the redacted text. In a stream it judges every sentence.
     """
 
     @property

@@ -4,6 +4,7 @@
     ├── UsageError              an argument that cannot be used, or a missing extra
     ├── SecretKeyError          a key that is missing, malformed, or not the index's
     ├── PolicyError             a policy that cannot be obeyed (names file and line)
+    ├── DetectorError           a detector that could not judge a text, or not all of it
     ├── SourceError             a source of documents that cannot be read
     │   └── DocumentError       one document inside a readable source
     ├── CorpusIndexError        an index that cannot be used
@@ -35,6 +36,10 @@ class SecretKeyError(GuardrailError):
 
 class PolicyError(GuardrailError):
     """A policy that cannot be obeyed; the message names file, line and allowed values."""
+
+
+class DetectorError(GuardrailError):
+    """A detector that could not judge a text, or not all of it."""
 
 
 class SourceError(GuardrailError):

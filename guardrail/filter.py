@@ -1,23 +1,40 @@
-"""The filter: detectors over one canonical text, the policy over what they found, and redaction."""
+"""The filter: detectors over one canonical text and over what it disguises, the policy over what
+they found, and redaction."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic, perf_counter
 
-from guardrail.detector import EMPTY_CONTEXT, Context, CostlyDetector, Detector
+from guardrail.detector import (
+    EMPTY_CONTEXT,
+    Context,
+    CostlyDetector,
+    Detector,
+    Unfinished,
+    WholeDetector,
+)
 from guardrail.errors import GuardrailError, UsageError
-from guardrail.findings import Action, Failure, Finding, Verdict
+from guardrail.findings import Action, Failure, Finding, Span, Verdict
 from guardrail.policy import Policy
-from guardrail.redact import redact
-from guardrail.text import canonicalise
+from guardrail.redact import Redaction, crosses, redact_parts, seams
+from guardrail.text import CanonicalText, canonicalise, join_surrogates
+from guardrail.views.unmask import unmask, unmasked_findings
+
+Scan = Callable[[CanonicalText, Context], Sequence[Finding]]
 
 
 class Filter:
     """Checks texts. Thread-safe as far as its detectors are, which is their contract."""
 
-    def __init__(self, policy: Policy, detectors: Sequence[Detector]) -> None:
-        """Raises UsageError where there is no detector or two have one name."""
+    def __init__(
+        self,
+        policy: Policy,
+        detectors: Sequence[Detector],
+        redaction: Callable[[Context], Redaction] | None = None,
+    ) -> None:
+        """`redaction` says how a response is redacted, where that depends on more than the policy.
+        Raises UsageError where there is no detector or two have one name."""
         names = [detector.name for detector in detectors]
         if not names:
             raise UsageError(
@@ -29,11 +46,13 @@ class Filter:
         self.policy = policy
         self.detectors = tuple(detectors)
         self._costly = tuple(d for d in detectors if isinstance(d, CostlyDetector))
-        self._cheap = tuple(d for d in detectors if not isinstance(d, CostlyDetector))
+        self._others = tuple(d for d in detectors if not isinstance(d, CostlyDetector))
+        self.redaction = redaction or (lambda _: policy.redactor)
 
     def check(self, response: str, context: Context = EMPTY_CONTEXT) -> Verdict:
         """The verdict on one response. Raises UsageError where it is not a string.
 
+        A pair of surrogates counts as the one code point that it stands for, in the verdict too.
         What goes wrong inside a detector is a `Failure` in the verdict; the policy decides on it.
         """
         if not isinstance(response, str):
@@ -41,12 +60,16 @@ class Filter:
         began = perf_counter()
         timings: dict[str, float] = {}
         coverage = dict.fromkeys((detector.name for detector in self.detectors), 1.0)
+        response = join_surrogates(response)
         findings, failures = self._scan(response, context, timings, coverage)
         decision = self.policy.decide(findings, failures)
         action, text = decision.action, response
         if action is Action.REDACT:
-            text = redact(response, decision.redactions, self.policy.redactor, decision.kinds)
-            if self._leaks(text, context):
+            parts = redact_parts(
+                response, decision.redactions, self.redaction(context), decision.kinds
+            )
+            text = "".join(part.text for part in parts)
+            if self._leaks(text, seams(parts), context):
                 action = Action.REFUSE
         if action is Action.REFUSE:
             text = self.policy.refusal
@@ -63,47 +86,109 @@ class Filter:
         coverage: dict[str, float] | None = None,
     ) -> tuple[list[Finding], list[Failure]]:
         """What is found. Costly detectors run where `coverage` is given, which tells whether."""
-        findings: list[Finding] = []
-        failures: list[Failure] = []
         began = perf_counter()
         try:
             text = canonicalise(response)
         except Exception as error:
-            return [], [Failure(detector.name, _reason(error)) for detector in self.detectors]
-        ended = perf_counter()
-        timings["canonical"] = ended - began
-
-        def run(detector: Detector) -> None:
-            began = perf_counter()
-            if context.deadline is not None and monotonic() > context.deadline:
-                failures.append(Failure(detector.name, "the deadline had passed"))
-                return
-            try:
-                findings.extend(detector.scan(text, context))
-            except Exception as error:
-                failures.append(Failure(detector.name, _reason(error)))
-            timings[detector.name] = perf_counter() - began
-
-        for detector in self._cheap:
-            run(detector)
+            return [], _all_fail(self.detectors, reason(error))
+        timings["canonical"] = perf_counter() - began
+        findings, failures = self._detect(text, context, timings)
+        began = perf_counter()
+        masked = None
+        try:
+            masked = unmask(response)
+        except Exception as error:
+            failures += _all_fail(self._others, reason(error))
+        timings["views"] = perf_counter() - began
+        if masked is not None:
+            found, failed = self._detect(masked.text, context, timings)
+            findings += unmasked_findings(masked, found, findings)
+            failures += failed
+            if masked.unseen is not None:
+                failures += _all_fail(self._others, masked.unseen)
+        failures = list(dict.fromkeys(failures))
         if coverage is None:
             return findings, failures
+        words = len(response.split())
         for place, costly in enumerate(self._costly):
             later = frozenset[str]().union(*(other.kinds for other in self._costly[place + 1 :]))
-            if self.policy.may_change(costly, later, findings, failures, len(response.split())):
-                run(costly)
+            if self.policy.may_change(costly, later, findings, failures, words):
+                found, failed = self._detect(text, context, timings, [(costly.name, costly.scan)])
+                findings, failures = findings + found, failures + failed
             else:
                 coverage[costly.name] = 0.0
         return findings, failures
 
-    def _leaks(self, redacted: str, context: Context) -> bool:
+    def scan_segment(
+        self, response: str, context: Context = EMPTY_CONTEXT
+    ) -> tuple[list[Finding], list[Failure]]:
+        """What a stream asks about a whole segment besides what its detectors find in it by
+        themselves: what is found in its views, and what a `WholeDetector` cannot tell before.
+        Costly detectors are not asked."""
+        try:
+            text = canonicalise(response)
+            masked = unmask(response)
+        except Exception as error:
+            return [], _all_fail(self._others, reason(error))
+        whole = [(d.name, d.scan_whole) for d in self._others if isinstance(d, WholeDetector)]
+        findings, failures = self._detect(text, context, {}, whole)
+        if masked is not None:
+            plain, _ = self._detect(text, context, {})
+            found, failed = self._detect(masked.text, context, {})
+            findings += unmasked_findings(masked, found, plain)
+            failures += failed
+            if masked.unseen is not None:
+                failures += _all_fail(self._others, masked.unseen)
+        return findings, list(dict.fromkeys(failures))
+
+    def _detect(
+        self,
+        text: CanonicalText,
+        context: Context,
+        timings: dict[str, float],
+        scans: Sequence[tuple[str, Scan]] | None = None,
+    ) -> tuple[list[Finding], list[Failure]]:
+        """The findings and failures of some scans, by the names of their detectors; of all that are
+        not costly without `scans`."""
+        if scans is None:
+            scans = [(detector.name, detector.scan) for detector in self._others]
+        findings: list[Finding] = []
+        failures: list[Failure] = []
+        ended = perf_counter()
+        for name, scan in scans:
+            began = ended
+            if context.deadline is not None and monotonic() > context.deadline:
+                failures.append(Failure(name, "the deadline had passed"))
+                continue
+            try:
+                findings += scan(text, context)
+            except Unfinished as error:
+                findings += error.findings
+                failures.append(Failure(name, str(error), error.covered))
+            except Exception as error:
+                failures.append(Failure(name, reason(error)))
+            ended = perf_counter()
+            timings[name] = timings.get(name, 0.0) + ended - began
+        return findings, failures
+
+    def _leaks(self, redacted: str, seams: list[Span], context: Context) -> bool:
         """Whether a redacted text must still not leave: what stood on the two sides of a removed
-        span may be one protected passage once they meet."""
+        span may be one protected passage once they meet, and what is left of a disguise may still
+        say something. Elsewhere the text is as it was judged."""
         findings, failures = self._scan(redacted, context, {})
-        decision = self.policy.decide(findings, failures)
+        met = [
+            finding
+            for finding in findings
+            if finding.evidence.view is not None or crosses(finding.span, seams)
+        ]
+        decision = self.policy.decide(met, failures)
         return bool(decision.redactions) or decision.action is Action.REFUSE
 
 
-def _reason(error: Exception) -> str:
+def _all_fail(detectors: Sequence[Detector], reason: str) -> list[Failure]:
+    return [Failure(detector.name, reason) for detector in detectors]
+
+
+def reason(error: Exception) -> str:
     """What may be said of an error: our own messages hold no private text, others might."""
     return str(error) if isinstance(error, GuardrailError) else type(error).__name__

@@ -39,6 +39,16 @@ class Evidence:
     without white space) of the response that it covers. `corpus_start` and `corpus_end` are code
     points of the named document as it was read, exact to a few. `copies` is the number of
     documents of the same collection and labels that hold the passage: at least so many.
+
+    `record` is the name of the rule that marked a record when the index was built. `in_prompt` says
+    that the value stands in the prompt as well, for detectors that look there.
+
+    `excuse` says why the span may be said (`background`, `prompt` or `entitled`). Of a span that
+    is left of a longer match, `matched` and `words` count all that is left of that match, and
+    `excused` the units that were not counted.
+
+    `view` says through which disguise it was seen, the outer one first (`base64>rot13`); None for
+    what stands in the text as it is.
     """
 
     document: str | None = None
@@ -50,6 +60,11 @@ class Evidence:
     words: int | None = None
     copies: int | None = None
     index: str | None = None
+    record: str | None = None
+    excuse: str | None = None
+    excused: int = 0
+    view: str | None = None
+    in_prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +144,11 @@ def _finding_dict(finding: Finding) -> dict[str, Any]:
             "words": evidence.words,
             "copies": evidence.copies,
             "index": evidence.index,
+            "record": evidence.record,
+            "excuse": evidence.excuse,
+            "excused": evidence.excused,
+            "view": evidence.view,
+            "in_prompt": evidence.in_prompt,
         },
     }
 

@@ -56,6 +56,11 @@ class Key:
         return _PREFIX + base64.b64encode(self.secret).decode()
 
 
+# The key of public indexes, which hide nothing: known to all, so that whoever has such an index can
+# use it, and no private key is lent to it.
+PUBLIC_KEY = Key(b"corpus-guardrail public index 01")
+
+
 def new_key() -> Key:
     """A fresh key from the operating system's random source."""
     return Key(secrets.token_bytes(KEY_BYTES))

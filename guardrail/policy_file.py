@@ -20,7 +20,9 @@ from guardrail.errors import PolicyError
 from guardrail.policy import (
     Condition,
     DetectorSettings,
+    ExcuseSettings,
     KeySource,
+    OperatorSettings,
     Policy,
     RedactionSettings,
     Rule,
@@ -233,7 +235,10 @@ def _refuse_tricks(text: str, source: str) -> None:
 
 # --- messages ---------------------------------------------------------------------------------
 
-_TEXTS = ("detector", "kind", "collection", "label", "overlaps", "files", "indexes", "shards")
+_TEXTS = (
+    *("detector", "kind", "collection", "label", "overlaps"),
+    *("files", "indexes", "background", "shards", "kinds", "allow_list"),
+)
 _DETECTORS: dict[str, type[BaseModel]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
     for model in get_args(get_args(DetectorSettings)[0])
@@ -324,6 +329,10 @@ def _model(place: _Place, document: Any) -> type[BaseModel]:
             return Rule
         case ("key", *_):
             return KeySource
+        case ("excuses", *_):
+            return ExcuseSettings
+        case ("redaction", "operators", _, *_):
+            return OperatorSettings
         case ("redaction", *_):
             return RedactionSettings
         case ("detectors", name, *_):

@@ -2,15 +2,19 @@
 
 What is rewritten depends on what the text is, so that whoever reads the result still can:
 
-- JSON (the whole text, or JSON Lines): the covered inside of a string is replaced, a covered
-  number, `true`, `false` or `null` becomes a string, punctuation stays. Escapes are never cut.
+- JSON objects and arrays (the whole text, JSON Lines, fenced blocks; see `structure`): the covered
+  inside of a string is replaced, a covered number, `true`, `false` or `null` becomes a string,
+  punctuation stays. Escapes are never cut.
 - Markdown and plain text: code fences survive and keep their line. Backtick runs survive too,
-  except neighbours of the same length that one span covers together. JSON inside a fenced block
-  is treated as JSON. Blanks at the ends of a span stay, and so do the `>` of a quoted line.
+  except neighbours of the same length that one span covers together. Blanks at the ends of a span
+  stay, and so do the `>` of a quoted line.
 
 A span is widened over combining marks, joiners and emoji modifiers that follow it. In the
 `label` style, spans on one line with nothing but up to `JOIN_GAP` blanks and commas between them
 become one label.
+
+A text may arrive in pieces: what an edit is depends on no more than `LOOK` code points on either
+side of it, the line that it ends on, and the structure before it. A whole text is one piece.
 """
 
 from __future__ import annotations
@@ -18,20 +22,27 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from guardrail.errors import UsageError
 from guardrail.findings import Span
+from guardrail.structure import CONTAINER_CHARS, ESCAPE, Fence, Structure
 
 DEFAULT_LABEL = "[REDACTED]"
 MASK = "█"
 JOIN_GAP = 8
+LOOK = 16
 MAX_LABEL = 200
 
 Style = Literal["label", "mask", "remove"]
 STYLES: tuple[Style, ...] = ("label", "mask", "remove")
+
+
+Operator = Callable[[str], str]
+"""Makes what stands in the place of one value from the value itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +51,14 @@ class Redaction:
 
     `label` puts `text` there, in which `{kind}` becomes the kinds of the findings; `mask` puts
     one █ for each code point and so reveals the length; `remove` puts nothing, or the default
-    label where nothing would change a code fence or an inline code span.
+    label where nothing would change a code fence or an inline code span. `operators` make the
+    replacement of a span from what it holds, by kind, where all of it is of one kind.
     Raises UsageError for an unknown style or a text that could break what surrounds it.
     """
 
     style: Style = "label"
     text: str = DEFAULT_LABEL
+    operators: Mapping[str, Operator] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.style not in STYLES:
@@ -55,13 +68,27 @@ class Redaction:
             raise UsageError(f"redaction text {problem}")
 
     def uses_kind(self) -> bool:
-        """Whether the replacement names the kind of what was found."""
-        return self.style == "label" and "{kind}" in self.text
+        """Whether the replacement depends on the kind of what was found."""
+        return bool(self.operators) or (self.style == "label" and "{kind}" in self.text)
 
-    def replacement(self, length: int, kinds: Iterable[str] = ()) -> str:
-        """What replaces `length` code points in which findings of these kinds lie."""
+    def operator(self, kinds: Iterable[str]) -> Operator | None:
+        """What makes the replacement of a span of these kinds, if not the style."""
+        if not self.operators:
+            return None
+        one, *more = [*kinds] or [""]
+        return None if more else self.operators.get(one)
+
+    def replacement(self, value: str, kinds: Iterable[str] = ()) -> str:
+        """What replaces this text, in which findings of these kinds lie."""
+        operator = self.operator(kinds)
+        if operator is not None:
+            made = operator(value)
+            # What is made of private text must not open a block or break a line either.
+            if made.isprintable() and made.strip() and "`" not in made and "~" not in made:
+                return made
+            return DEFAULT_LABEL
         if self.style == "mask":
-            return MASK * length
+            return MASK * len(value)
         if self.style == "remove":
             return ""
         if "{kind}" not in self.text:
@@ -101,37 +128,220 @@ def redact(text: str, spans: Sequence[Span], style: Redaction, kinds: Sequence[s
     ignored. `kinds` names what each span holds (several joined by `+`), for labels with `{kind}`.
     Raises UsageError if `kinds` is given and its length is not that of `spans`.
     """
-    edits = plan_edits(text, spans, style, kinds)
-    if not edits:
-        return text
-    parts: list[str] = []
-    position = 0
-    for edit in edits:
-        parts.append(text[position : edit.start])
-        parts.append(edit.text)
-        position = edit.end
-    parts.append(text[position:])
-    return "".join(parts)
+    parts = redact_parts(text, spans, style, kinds)
+    return "".join(part.text for part in parts) if any(part.new for part in parts) else text
+
+
+def redact_parts(
+    text: str, spans: Sequence[Span], style: Redaction, kinds: Sequence[str] = ()
+) -> list[Part]:
+    """`redact`, with what was replaced told from what was not."""
+    return list(_applied(text, 0, plan_edits(text, spans, style, kinds), len(text)))
 
 
 def plan_edits(
     text: str, spans: Sequence[Span], style: Redaction, kinds: Sequence[str] = ()
 ) -> list[Edit]:
     """The edits that `redact` applies: sorted by position, disjoint, over the given text."""
-    if kinds and len(kinds) != len(spans):
-        raise UsageError(f"{len(kinds)} kinds for {len(spans)} spans: one for each is needed")
-    pieces = _pieces(len(text), spans, kinds if style.uses_kind() else ())
-    if not pieces:
-        return []
-    if _is_json(text, 0, len(text)):
-        return _json_edits(text, 0, len(text), pieces, style)
-    fences, blocks = _fences(text)
-    inside, outside = _split(text, pieces, blocks)
-    edits = _prose_edits(text, outside, fences, style)
-    for (start, end), covered in inside:
-        edits += _json_edits(text, start, end, covered, style)
-    edits.sort()
-    return edits
+    return Redactor(style).plan(text, spans, kinds)
+
+
+class Part(NamedTuple):
+    """A piece of redacted text; `new` where it stands for something that was there."""
+
+    text: str
+    new: bool
+
+
+def seams(parts: Iterable[Part], position: int = 0) -> list[Span]:
+    """Where the replacements lie in redacted text that begins at a position."""
+    found: list[Span] = []
+    for part in parts:
+        end = position + len(part.text)
+        if part.new:
+            found.append(Span(position, end))
+        position = end
+    return found
+
+
+def crosses(span: Span, seams: Iterable[Span]) -> bool:
+    """Whether a span of redacted text holds part of a replacement, or what is on both its sides."""
+    return any(span.start < seam.end and span.end > seam.start for seam in seams)
+
+
+class Redactor:
+    """Redacts a text that arrives in pieces; what comes out is the same for every way to cut it.
+
+    All positions that are given are code points of the whole text.
+    """
+
+    def __init__(self, style: Redaction) -> None:
+        self._style = style
+        self._structure = Structure()
+        self._text = ""
+        self._base = 0  # the position of the buffer's first code point
+        self._done = 0  # in the buffer, like all that follows
+        self._pieces: list[_Piece] = []
+
+    @property
+    def done(self) -> int:
+        """How much of the text came out, in code points of what went in."""
+        return self._base + self._done
+
+    def feed(
+        self,
+        text: str,
+        spans: Sequence[Span],
+        kinds: Sequence[str],
+        settled: int,
+        *,
+        final: bool = False,
+    ) -> list[Part]:
+        """More of the text, and spans in what is there; no later span starts before `settled`.
+
+        `final`: the text ends here. Returns what can be let go.
+        """
+        done = self._done
+        self._add(text, spans, kinds, final)
+        parts = list(_applied(self._text, done, self._advance(settled, final), self._done))
+        self._trim()
+        return parts
+
+    def cut(self, position: int) -> list[Part]:
+        """End the text at a position that was not let go yet, whatever was given from there on."""
+        self._text = self._text[: max(position - self._base, self._done)]
+        end = len(self._text)
+        self._pieces = [
+            piece._replace(end=min(piece.end, end)) for piece in self._pieces if piece.start < end
+        ]
+        done = self._done
+        return list(_applied(self._text, done, self._advance(position, True), end))
+
+    def plan(self, text: str, spans: Sequence[Span], kinds: Sequence[str]) -> list[Edit]:
+        """The edits of a text that is fed whole."""
+        self._add(text, spans, kinds, True)
+        return self._advance(len(text), True)
+
+    def _add(self, text: str, spans: Sequence[Span], kinds: Sequence[str], final: bool) -> None:
+        if kinds and len(kinds) != len(spans):
+            raise UsageError(f"{len(kinds)} kinds for {len(spans)} spans: one for each is needed")
+        self._text += text
+        if spans:
+            shifted = [Span(span.start - self._base, span.end - self._base) for span in spans]
+            named = kinds if self._style.uses_kind() else ()
+            fresh = _pieces(self._done, len(self._text), shifted, named)
+            self._pieces = _merge(sorted(self._pieces + fresh, key=lambda piece: piece[:2]))
+        if self._pieces or not final:
+            self._structure.scan(self._text, final=final)
+
+    def _advance(self, settled: int, final: bool) -> list[Edit]:
+        """The edits in what can be let go, in positions of the buffer; moves `_done` behind it."""
+        structure = self._structure
+        limit = len(self._text)
+        if not final:
+            limit = structure.floor(
+                self._text, min(max(settled - self._base, self._done), limit), self._done
+            )
+        edits: list[Edit] = []
+        boundary = self._done
+        first = 0
+        while first < len(self._pieces) and self._pieces[first].start < limit:
+            end, after = self._pieces[first].end, first + 1
+            while after < len(self._pieces) and self._pieces[after].start - end <= LOOK:
+                end, after = self._pieces[after].end, after + 1
+            if not final:
+                stop = end
+                while stop < limit and _extends(self._text[stop]):
+                    stop += 1
+                if stop + LOOK >= min(limit, structure.decided):
+                    limit = structure.floor(self._text, self._pieces[first].start, boundary)
+                    break
+            made = self._group(self._pieces[first:after], boundary)
+            boundary = made[-1].end if made else boundary
+            edits += made
+            first = after
+        self._pieces = self._pieces[first:]
+        self._done = max(limit, boundary)
+        return edits
+
+    def _group(self, pieces: list[_Piece], boundary: int) -> list[Edit]:
+        """The edits for pieces near each other. `boundary`: no escape is cut there."""
+        text, style, structure = self._text, self._style, self._structure
+        start, end = pieces[0].start, pieces[-1].end
+        edits: list[Edit] = []
+        outside: list[_Piece] = []
+        position, first = start, 0
+        spans = structure.json
+        number = max(0, bisect_right(spans, (start, len(text))) - 1)
+        while number < len(spans) and spans[number][0] < end:
+            json_start, json_end = spans[number]
+            number += 1
+            if json_end <= position:
+                continue
+            first, covered = _overlapping(pieces, first, position, json_start)
+            outside += covered
+            first, covered = _overlapping(pieces, first, json_start, json_end)
+            edits += self._json_edits(covered, boundary)
+            position = json_end
+        outside += _overlapping(pieces, first, position, max(end, position))[1]
+        if outside:
+            fences = structure.fences
+            near = fences[
+                bisect_right(fences, start, key=lambda fence: fence.end) : bisect_left(
+                    fences, end, key=lambda fence: fence.start
+                )
+            ]
+            edits += _prose_edits(text, outside, near, style)
+        edits.sort()
+        return edits
+
+    def _json_edits(self, pieces: list[_Piece], boundary: int) -> list[Edit]:
+        """Edits for pieces inside JSON: of strings and scalars, and of nothing else."""
+        edits: list[Edit] = []
+        if not pieces:
+            return edits
+        regions = self._structure.regions
+        number = max(0, bisect_right(regions, pieces[0].start, key=lambda r: r.start) - 1)
+        first = 0
+        while number < len(regions) and regions[number].start < pieces[-1].end:
+            region = regions[number]
+            number += 1
+            first, covered = _overlapping(pieces, first, region.start, region.end)
+            if not covered:
+                continue
+            if region.string:
+                begin = max(region.start, boundary)
+                made = _string_edits(self._text, begin, region.end, covered, self._style)
+            else:
+                kinds = _NO_KINDS.union(*(piece.kinds for piece in covered))
+                new = self._style.replacement(self._text[region.start : region.end], kinds)
+                made = [Edit(region.start, region.end, f'"{_quoted(new)}"')]
+            edits += made
+        return edits
+
+    def _trim(self) -> None:
+        """Forget what nothing looks back at any more."""
+        count = min(self._done - LOOK, self._structure.kept)
+        if count <= 0:
+            return
+        self._text = self._text[count:]
+        self._base += count
+        self._done -= count
+        self._structure.drop(count)
+        self._pieces = [
+            piece._replace(start=piece.start - count, end=piece.end - count)
+            for piece in self._pieces
+        ]
+
+
+def _applied(text: str, position: int, edits: list[Edit], end: int) -> Iterator[Part]:
+    for edit in edits:
+        if position < edit.start:
+            yield Part(text[position : edit.start], False)
+        yield Part(edit.text, True)
+        position = edit.end
+    if position < end:
+        yield Part(text[position:end], False)
 
 
 # --- pieces: spans on their way to an edit ----------------------------------------------------
@@ -148,15 +358,14 @@ _NOT_IN_KIND = re.compile(r"[^\w.-]")
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 
 
-def _pieces(length: int, spans: Sequence[Span], kinds: Sequence[str]) -> list[_Piece]:
+def _pieces(begin: int, length: int, spans: Sequence[Span], kinds: Sequence[str]) -> list[_Piece]:
     raw: list[_Piece] = []
     for number, span in enumerate(spans):
-        start, end = max(span.start, 0), min(span.end, length)
+        start, end = max(span.start, begin), min(span.end, length)
         if start < end:
             named = frozenset(kinds[number].split("+")) if kinds else _NO_KINDS
             raw.append(_Piece(start, end, named))
-    raw.sort(key=lambda piece: piece[:2])
-    return _merge(raw)
+    return raw
 
 
 def _merge(pieces: Iterable[_Piece]) -> list[_Piece]:
@@ -171,13 +380,15 @@ def _merge(pieces: Iterable[_Piece]) -> list[_Piece]:
     return merged
 
 
-def _join(text: str, pieces: Iterable[_Piece]) -> list[_Piece]:
-    """Sorted pieces with those made one that only blanks and commas on one line part."""
+def _join(text: str, pieces: Iterable[_Piece], style: Redaction) -> list[_Piece]:
+    """Sorted pieces with those made one that only blanks and commas on one line part, unless an
+    operator makes something of one of them."""
     joined: list[_Piece] = []
     for piece in pieces:
         if joined and piece.start - joined[-1].end <= JOIN_GAP:
             last = joined[-1]
-            if _JOINABLE.issuperset(text[last.end : piece.start]):
+            alone = style.operator(last.kinds) or style.operator(piece.kinds)
+            if not alone and _JOINABLE.issuperset(text[last.end : piece.start]):
                 joined[-1] = _Piece(last.start, piece.end, last.kinds | piece.kinds)
                 continue
         joined.append(piece)
@@ -206,25 +417,6 @@ def _overlapping(
     return first, found
 
 
-def _split(
-    text: str, pieces: list[_Piece], blocks: list[tuple[int, int]]
-) -> tuple[list[tuple[tuple[int, int], list[_Piece]]], list[_Piece]]:
-    """Pieces inside those blocks that are JSON, block by block, and all other pieces."""
-    inside: list[tuple[tuple[int, int], list[_Piece]]] = []
-    first = 0
-    for block in blocks:
-        first, covered = _overlapping(pieces, first, *block)
-        if covered and _is_json(text, *block):
-            inside.append((block, covered))
-    outside: list[_Piece] = []
-    position = first = 0
-    for (start, end), _ in [*inside, ((len(text), len(text)), [])]:
-        first, covered = _overlapping(pieces, first, position, start)
-        outside += covered
-        position = end
-    return inside, outside
-
-
 def _extends(char: str) -> bool:
     """Whether a character only changes the one before it, and so must not be left alone."""
     if char < "\u0300":
@@ -239,88 +431,13 @@ def _extends(char: str) -> bool:
 
 # --- JSON -------------------------------------------------------------------------------------
 
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
-_SCALAR = re.compile(r"[^\s\[\]{},:]+")
-# A pair of surrogate escapes is one character.
-_ESCAPE = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\."
-)
-_JSON_START = frozenset('{["-0123456789tfnIN')
-_JSON_BLANKS = " \t\r\n"
-
-
-def _is_json(text: str, start: int, end: int) -> bool:
-    """Whether this part of the text is one JSON value, or several with a line for each."""
-    while start < end and text[start] in _JSON_BLANKS:
-        start += 1
-    if start == end or text[start] not in _JSON_START:
-        return False
-    if _parses(text[start:end]):
-        return True
-    values = 0
-    while start < end:
-        stop = text.find("\n", start, end)
-        stop = end if stop < 0 else stop
-        line = text[start:stop].strip(_JSON_BLANKS)
-        if line:
-            if line[0] not in _JSON_START or not _parses(line):
-                return False
-            values += 1
-        start = stop + 1
-    return values > 0
-
-
-def _parses(text: str) -> bool:
-    try:
-        # Numbers stay text: their size is no business of ours, and int() refuses long ones.
-        json.loads(text, parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _json_edits(
-    text: str, start: int, end: int, pieces: list[_Piece], style: Redaction
-) -> list[Edit]:
-    """Edits for pieces between start and end, where the text is valid JSON or JSON Lines."""
-    edits: list[Edit] = []
-    position, first = start, 0
-    while first < len(pieces):
-        match = _STRING.search(text, position, end)
-        gap_end = match.start() if match else end
-        if pieces[first].start < gap_end:
-            first, covered = _overlapping(pieces, first, position, gap_end)
-            if covered:
-                edits += _scalar_edits(text, position, gap_end, covered, style)
-        if match is None:
-            break
-        position = match.end()
-        first, covered = _overlapping(pieces, first, match.start() + 1, position - 1)
-        if covered:
-            edits += _string_edits(text, match.start() + 1, position - 1, covered, style)
-    return edits
-
-
-def _scalar_edits(
-    text: str, start: int, end: int, pieces: list[_Piece], style: Redaction
-) -> list[Edit]:
-    edits: list[Edit] = []
-    first = 0
-    for match in _SCALAR.finditer(text, start, end):
-        first, covered = _overlapping(pieces, first, match.start(), match.end())
-        if covered:
-            kinds = _NO_KINDS.union(*(piece.kinds for piece in covered))
-            replacement = style.replacement(match.end() - match.start(), kinds)
-            edits.append(Edit(match.start(), match.end(), f'"{_quoted(replacement)}"'))
-    return edits
-
 
 def _string_edits(
     text: str, start: int, end: int, pieces: list[_Piece], style: Redaction
 ) -> list[Edit]:
     """Edits inside one string literal, whose quotes are just outside of start and end."""
     widened: list[_Piece] = []
-    escapes = _ESCAPE.finditer(text, start, end)
+    escapes = ESCAPE.finditer(text, start, end)
     escape = next(escapes, None)
     for piece in pieces:
         begin, stop = piece.start, piece.end
@@ -351,28 +468,24 @@ def _string_edits(
         widened.append(_Piece(begin, stop, piece.kinds))
     widened = _merge(widened)
     if style.style == "label":
-        widened = _join(text, widened)
+        widened = _join(text, widened, style)
     return [
         Edit(
             piece.start,
             piece.end,
-            _quoted(
-                style.replacement(
-                    len(_ESCAPE.sub("x", text[piece.start : piece.end]))
-                    if style.style == "mask"
-                    else 0,
-                    piece.kinds,
-                )
-            ),
+            _quoted(style.replacement(_decoded(text[piece.start : piece.end]), piece.kinds)),
         )
         for piece in widened
     ]
 
 
-def _decoded(escape: str) -> str:
-    """The character that an escape stands for; a lone surrogate stays one."""
-    character: str = json.loads(f'"{escape}"')
-    return character
+def _decoded(inside: str) -> str:
+    """What the inside of a JSON string stands for; a lone surrogate stays one."""
+    try:
+        value: str = json.loads(f'"{inside}"', strict=False)
+    except ValueError:  # cut within an escape, where a stream ends
+        return inside
+    return value
 
 
 def _quoted(text: str) -> str:
@@ -382,70 +495,9 @@ def _quoted(text: str) -> str:
 
 # --- Markdown and plain text ------------------------------------------------------------------
 
-_BREAK = re.compile(r"\r\n?|\n")
-_FENCE = re.compile(r"`{3,}|~{3,}")
 _TICKS = re.compile(r"`+")
-# Blanks, quote signs and list markers that may stand before a fence. Possessive, so linear.
-_CONTAINER = re.compile(r"(?:[ \t]*+(?:>|[-*+](?=[ \t])|[0-9]{1,9}[.)](?=[ \t])))*+[ \t]*+")
 _NUMBER = re.compile(r"[0-9]+")
-_CONTAINER_CHARS = " \t>*+-.)0123456789"
 _LEAD = re.compile(r"[\s>]*")
-_JSON_INFO = frozenset(("json", "jsonl", "ndjson", "geojson", "json5", "jsonc"))
-
-
-class _Fence(NamedTuple):
-    """A line that starts with a run of three or more ` or ~, whether it opens, closes or neither.
-
-    From `start` (the line break before) to `run_end`, and from `info_end` to `end` (the line
-    break after) nothing may be touched but the number of a list item; between the two stands the
-    info string. `line` is where the line itself starts.
-    """
-
-    start: int
-    line: int
-    run_end: int
-    info_end: int
-    end: int
-    opens: bool
-
-
-def _fences(text: str) -> tuple[list[_Fence], list[tuple[int, int]]]:
-    """The fence lines of a text, and the contents of fenced blocks that may be JSON."""
-    fences: list[_Fence] = []
-    blocks: list[tuple[int, int]] = []
-    if "```" not in text and "~~~" not in text:
-        return fences, blocks
-    open_run, open_end, open_json = "", 0, False
-    line = 0
-    while match := _FENCE.search(text, line):
-        line_start = 1 + max(
-            text.rfind("\n", line, match.start()), text.rfind("\r", line, match.start()), line - 1
-        )
-        broken = _BREAK.search(text, match.end())
-        info_end, line_end = broken.span() if broken else (len(text), len(text))
-        if _CONTAINER.fullmatch(text, line_start, match.start()):
-            run = match.group()
-            info = text[match.end() : info_end].strip()
-            before = text[line_start : match.start()]
-            opens = not open_run and (run[0] == "~" or "`" not in info)
-            if opens:
-                open_run, open_end = run, line_end
-                word = info.split(maxsplit=1)[0].lower() if info else ""
-                open_json = word in _JSON_INFO or not word
-            elif open_run and run.startswith(open_run) and not info and not before.strip(" \t>"):
-                if open_json:
-                    blocks.append((open_end, line_start))
-                open_run = ""
-            start = line_start
-            while start > 0 and line_start - start < 2 and text[start - 1] in "\r\n":
-                start -= 1
-            fences.append(_Fence(start, line_start, match.end(), info_end, line_end, opens))
-        if broken is None:
-            break
-        line = line_end
-    if open_run and open_json:
-        blocks.append((open_end, len(text)))
-    return fences, blocks
 
 
 class _Mode:
@@ -456,7 +508,7 @@ class _Mode:
 
 
 def _prose_edits(
-    text: str, pieces: list[_Piece], fences: list[_Fence], style: Redaction
+    text: str, pieces: list[_Piece], fences: list[Fence], style: Redaction
 ) -> list[Edit]:
     """Edits for pieces of running text, in no order."""
     pieces = _merge(
@@ -477,12 +529,15 @@ def _prose_edits(
     opening = {piece.start for piece, mode in kept if mode == _Mode.OPENING}
     parts = [piece for piece, _ in kept]
     if style.style == "label":
-        parts = _join(text, parts)
+        parts = _join(text, parts, style)
     for number, part in enumerate(parts):
-        replacement = style.replacement(part.end - part.start, part.kinds)
-        if not replacement.strip(_CONTAINER_CHARS):
-            before = parts[number - 1].end if number else 0
-            after = parts[number + 1].start if number + 1 < len(parts) else len(text)
+        replacement = style.replacement(text[part.start : part.end], part.kinds)
+        if not replacement.strip(CONTAINER_CHARS):
+            before = max(part.start - LOOK, parts[number - 1].end if number else 0)
+            after = min(
+                part.end + LOOK,
+                parts[number + 1].start if number + 1 < len(parts) else len(text),
+            )
             if _touches_ticks(text, part, before, after, part.start in opening):
                 replacement = DEFAULT_LABEL
         edits.append(Edit(part.start, part.end, replacement))
@@ -500,7 +555,7 @@ def _widen(text: str, piece: _Piece, limit: int) -> _Piece:
 
 
 def _outside_fences(
-    text: str, pieces: list[_Piece], fences: list[_Fence]
+    text: str, pieces: list[_Piece], fences: list[Fence]
 ) -> Iterable[tuple[_Piece, int]]:
     first = 0
     for piece in pieces:
@@ -566,11 +621,11 @@ def _trim(text: str, piece: _Piece) -> _Piece | None:
     skipped = text[piece.start : content]
     start = content
     if ">" in skipped and not ("\n" in skipped or "\r" in skipped):
-        # This look back ends at the last piece at the latest: each holds more than these.
         before = piece.start
-        while before > 0 and text[before - 1] in " \t>":
+        floor = max(0, before - LOOK)
+        while before > floor and text[before - 1] in " \t>":
             before -= 1
-        if before > 0 and text[before - 1] not in "\r\n":
+        if before > floor and text[before - 1] not in "\r\n":
             start = piece.start + skipped.index(">")
     end = piece.end
     while text[end - 1].isspace():
@@ -581,7 +636,7 @@ def _trim(text: str, piece: _Piece) -> _Piece | None:
 def _touches_ticks(text: str, piece: _Piece, before: int, after: int, opening: bool) -> bool:
     """Whether leaving nothing (or only list markers) would change what a run of ` or ~ means."""
     end = piece.end
-    while end < after and text[end] in _CONTAINER_CHARS:
+    while end < after and text[end] in CONTAINER_CHARS:
         end += 1
     if end < after and text[end] in "`~":
         return True

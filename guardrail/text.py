@@ -76,10 +76,17 @@ class CanonicalText:
                 while not raw[first].isalnum() and first + 1 < last:
                     first += 1
             else:
-                floor = max(0, first - LONGEST_WORD)
-                while first > floor and raw[first - 1].isalnum():
-                    first -= 1
+                first = self.word_start(first)
         return Span(first, last)
+
+    def word_start(self, position: int) -> int:
+        """Where the word around a code point begins: `span` starts no earlier."""
+        raw, floor = self.raw, max(0, position - LONGEST_WORD)
+        if position == len(raw) or not raw[position].isalnum():
+            return position
+        while position > floor and raw[position - 1].isalnum():
+            position -= 1
+        return position
 
 
 def canonicalise(raw: str) -> CanonicalText:
@@ -100,6 +107,16 @@ def canonical_units(raw: str) -> tuple[Units, Offsets]:
     if needed >= len(units):
         units, offsets, needed = _map_points(points, pages, table, pool, needed + 1)
     return units[:needed], offsets[:needed]
+
+
+def join_surrogates(text: str) -> str:
+    """The text with each pair of surrogate halves as the one code point that it stands for: what a
+    reader of the JSON or UTF-16 around it sees. Halves without the other stay."""
+    try:
+        text.encode()  # the fastest way to see that there are none
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return text
 
 
 @cache

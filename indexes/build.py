@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from guardrail.errors import CorpusIndexError, SourceError, UsageError
 from guardrail.indexes.documents import Unreadable
 from guardrail.indexes.grams import hash_grams, roll_grams
+from guardrail.indexes.identifiers import Identifiers, Identify, write_identifiers
 from guardrail.indexes.index import Index
 from guardrail.indexes.manifest import (
     FILE_NAME,
@@ -38,13 +39,15 @@ from guardrail.indexes.manifest import (
 )
 from guardrail.indexes.phrases import write_phrases
 from guardrail.indexes.readers import ReadOptions, Unit, plan
-from guardrail.indexes.runs import GramSource, Grid, Run
+from guardrail.indexes.record_table import RecordRows, write_records
+from guardrail.indexes.records import RecordFinder, RecordRules, join_rules, rules_of
+from guardrail.indexes.runs import GramSource, Grid, Run, document_key
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.segment_writer import SegmentInfo, write_segment
 from guardrail.indexes.tombstones import bury
-from guardrail.indexes.workers import Done, Task, load_done, run_tasks
+from guardrail.indexes.workers import Done, Task, load_done, load_records, run_tasks
 from guardrail.keys import Key
-from guardrail.text import canonical_units
+from guardrail.text import canonical_units, canonicalise
 
 # The most that is found within 0.6 byte of index a byte of text, at less than half the latency of
 # shorter grams: docs/benchmarks.md, "Gram and stride".
@@ -61,7 +64,8 @@ Progress = Callable[[str, float], None]
 class BuildReport:
     """What a build or an addition did.
 
-    `short` counts documents under the bound, which no search can be promised to find. `unreadable`
+    `short` counts documents under the bound, which no search can be promised to find; `records`
+    what was marked in them, each as often as it stands in a part of the corpus. `unreadable`
     names at most `UNREADABLE_LISTED` of the `unreadable_count` sources that could not be read.
     """
 
@@ -70,8 +74,10 @@ class BuildReport:
     units: int = 0
     grams: int = 0
     short: int = 0
+    records: int = 0
     replaced: int = 0
     unreadable_count: int = 0
+    identifiers: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
     resumed_units: int = 0
     dropped_postings: int = 0
@@ -94,6 +100,8 @@ def build(
     grid: Grid = DEFAULT_GRID,
     max_postings: int = DEFAULT_MAX_POSTINGS,
     phrases: Iterable[str] = (),
+    records: Sequence[RecordFinder] = (),
+    identify: Identify | None = None,
     jobs: int | None = None,
     strict: bool = False,
     replace_existing: bool = False,
@@ -101,8 +109,10 @@ def build(
 ) -> BuildReport:
     """Build an index of the documents under `paths` in the folder `out`.
 
+    `records` find what is protected although it is short: see `guardrail.indexes.records`.
     `jobs` is the number of worker processes (default: one a core). `strict` stops at the first
-    document that cannot be read (DocumentError). An index that `out` holds already is kept and
+    document that cannot be read (DocumentError). `identify` finds the identifiers in a text that
+    are stored with the index (see `identifiers`). An index that `out` holds already is kept and
     refused, or with `replace_existing` replaced in one step when the new one is complete.
     Raises UsageError, SourceError, SecretKeyError or CorpusIndexError.
     """
@@ -119,12 +129,16 @@ def build(
         manifest = Manifest.new(key, grid, max_postings)
         if not exists:
             remove_orphans(out, manifest)
-        segments, report = _read_and_merge(
-            paths, out, manifest, key, options or ReadOptions(), jobs, strict, "build", progress
+        source = _Source(paths, options or ReadOptions(), tuple(records), identify, jobs, strict)
+        segments, rows, known, report = _read_and_merge(
+            source, out, manifest, key, "build", progress
         )
         manifest = manifest.next(segments=tuple(segments))
         with disk(out):
-            manifest = replace(manifest, phrases=write_phrases(out, manifest, key, phrases))
+            stored = write_phrases(out, manifest, key, phrases)
+            stored |= write_identifiers(out, manifest, key, known)
+            table = write_records(out, manifest, key, rows, rules_of(records))
+            manifest = replace(manifest, phrases=stored, records=table)
             publish(out, manifest, key)
         remove_orphans(out, manifest)
         shutil.rmtree(out / "work", ignore_errors=True)
@@ -139,11 +153,15 @@ def add(
     *,
     options: ReadOptions | None = None,
     phrases: Iterable[str] = (),
+    records: Sequence[RecordFinder] = (),
+    identify: Identify | None = None,
     jobs: int | None = None,
     strict: bool = False,
     progress: Progress = lambda stage, share: None,
 ) -> BuildReport:
-    """Add documents to an index. One whose collection and id stand in it already is replaced.
+    """Add documents to an index. One whose collection and id stand in it already is replaced, and
+    so are its records. Rules for records that the index remembers apply; other finders have to be
+    given again.
 
     Raises as `build` does, and IndexMissingError where there is no index.
     """
@@ -154,9 +172,14 @@ def add(
         old = Index.open(index, key, check=False)
         manifest = old.manifest
         remove_orphans(index, manifest)
+        rules = join_rules(old.records.rules, rules_of(records))
+        finders = [finder for finder in records if not isinstance(finder, RecordRules)]
+        if rules:
+            finders.append(RecordRules(rules))
         purpose = f"add {manifest.index_id} {manifest.generation}"
-        segments, report = _read_and_merge(
-            paths, index, manifest, key, options or ReadOptions(), jobs, strict, purpose, progress
+        source = _Source(paths, options or ReadOptions(), tuple(finders), identify, jobs, strict)
+        segments, found, known, report = _read_and_merge(
+            source, index, manifest, key, purpose, progress
         )
         added = [_document_keys(index, info, manifest, key) for info in segments]
         fresh = np.concatenate(added) if added else np.zeros(0, np.uint64)
@@ -169,9 +192,19 @@ def add(
         manifest = manifest.next(segments=(*manifest.segments, *segments))
         with disk(index):
             manifest = bury(index, manifest, key, old.segments, rows)
-            if wanted := list(phrases):
-                wanted = [*old.phrases, *wanted]
-                manifest = replace(manifest, phrases=write_phrases(index, manifest, key, wanted))
+            stored = write_phrases(index, manifest, key, [*old.phrases, *phrases])
+            added_keys = set(fresh.tolist())
+            kept = Identifiers(old.identifiers).without(
+                lambda place: document_key(key, *place) in added_keys
+            )
+            for one in known.all():
+                kept.add(one.kind, one.value, one.documents)
+            stored |= write_identifiers(index, manifest, key, kept)
+            manifest = replace(manifest, phrases=stored)
+            if finders or manifest.records:
+                parts = [old.records.rows().without(fresh), *found]
+                table = write_records(index, manifest, key, parts, rules)
+                manifest = replace(manifest, records=table)
             publish(index, manifest, key)
         remove_orphans(index, manifest)
         shutil.rmtree(index / "work", ignore_errors=True)
@@ -186,6 +219,8 @@ def search_once(index: Path, key: Key) -> None:
     units, _ = canonical_units("é" + "x" * 2 * opened.grid.gram)
     rolled = roll_grams(units, opened.grid.gram, opened.gram_key)
     opened.match(rolled, hash_grams(rolled, opened.gram_key), opened.grid.bound)
+    for text in ("a record", "ein Datensatz, né?"):
+        opened.records.find(canonicalise(text))
 
 
 def check_grid(grid: Grid, max_postings: int) -> None:
@@ -216,24 +251,37 @@ def _finish(
     return report
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What is read, and how."""
+
+    paths: Sequence[str]
+    options: ReadOptions
+    records: tuple[RecordFinder, ...]
+    identify: Identify | None
+    jobs: int | None
+    strict: bool
+
+
 def _read_and_merge(
-    paths: Sequence[str],
+    source: _Source,
     index: Path,
     manifest: Manifest,
     key: Key,
-    options: ReadOptions,
-    jobs: int | None,
-    strict: bool,
     purpose: str,
     progress: Progress,
-) -> tuple[list[SegmentInfo], BuildReport]:
-    jobs = jobs or os.cpu_count() or 1
+) -> tuple[list[SegmentInfo], list[RecordRows], Identifiers, BuildReport]:
+    jobs, strict = source.jobs or os.cpu_count() or 1, source.strict
     if jobs < 1:
         raise UsageError(f"jobs is {jobs}; it must be at least 1")
-    units = plan(paths, options)
+    fields = tuple(field for finder in source.records for field in finder.fields)
+    options = replace(source.options, record_fields=fields)
+    units = plan(source.paths, options)
+    purpose += f" {source.records!r}" + " identifiers" * (source.identify is not None)
     work = _prepare(index, manifest, key, options, units, purpose)
     tasks = [
-        Task(number, unit, work, manifest.grid, key, options) for number, unit in enumerate(units)
+        Task(number, unit, work, manifest.grid, key, options, source.records, source.identify)
+        for number, unit in enumerate(units)
     ]
     report = BuildReport()
     done = [load_done(task) for task in tasks]
@@ -255,7 +303,14 @@ def _read_and_merge(
             raise SourceError(f"{first.source}: {first.reason} (--strict stops here)")
         runs = [Run(work, name, manifest.grid, key) for result in results for name in result.runs]
         segments = list(_merge(runs, index, manifest, key, jobs, progress))
-    return segments, report
+        rows = [load_records(task) for task in tasks] if source.records else []
+        report.records = sum(map(len, rows))
+    known = Identifiers()
+    for result in results:
+        for kind, value, documents in result.identifiers:
+            known.add(kind, value, [(collection, id) for collection, id in documents])
+    report.identifiers = len(known.all())
+    return segments, rows, known, report
 
 
 def _prepare(
@@ -263,7 +318,7 @@ def _prepare(
 ) -> Path:
     """The work folder, emptied unless it holds the beginning of this very work."""
     signature = json.dumps(
-        [purpose, manifest.gram, manifest.stride, asdict(options), [u.to_dict() for u in units]]
+        [purpose, asdict(manifest.grid), asdict(options), [u.to_dict() for u in units]]
     )
     mark = hashlib.blake2b(signature.encode(), key=key.derive("work"), digest_size=16).hexdigest()
     work = index / "work"

@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from guardrail.detector import Context
+from guardrail.detector import Context, Progress
 from guardrail.findings import Evidence, Finding
+from guardrail.indexes.anchors import anchored_start
+from guardrail.indexes.excuses import Cutter, Excuse, Excuses
 from guardrail.indexes.grams import Hashes, hash_grams, roll_grams
+from guardrail.indexes.identifiers import Identifier
 from guardrail.indexes.index import Index
-from guardrail.indexes.phrases import PhraseSet, read_phrase_file
-from guardrail.indexes.segment import Segment
+from guardrail.indexes.near_findings import Chain, Chained, near_chains, near_findings
+from guardrail.indexes.phrases import PhraseMatch, PhraseSet, read_phrase_file
+from guardrail.indexes.record_findings import record_findings
+from guardrail.indexes.segment import Group, Segment
 from guardrail.indexes.watched import WatchedIndex
-from guardrail.text import CanonicalText
+from guardrail.text import STRAY, CanonicalText, Units
+
+Passes = Callable[[int, int], bool]
+Hashed = Mapping[tuple[int, str], tuple[Hashes, Hashes]]
+
+
+def _nothing(matched: int, words: int) -> bool:
+    return False
 
 
 class OverlapDetector:
-    """Finds runs of canonical text that a response shares with documents of indexes.
+    """Finds what a response shares with documents of indexes.
 
-    Each finding is of kind `verbatim`; its evidence names document and place. Every run of at
-    least an index's bound (gram + stride - 1 units) is found.
+    Findings are of kind `verbatim`; `near-verbatim` for a passage that was edited, taken apart or
+    put in another order; `record` for a short value that was marked when the index was built.
+    Evidence names document and place. Every run of at least an index's bound (gram + stride - 1
+    units) is found, and reported unless the policy lets it through wherever it comes from; and
+    every record.
     """
 
     window = None
 
-    def __init__(self, name: str, indexes: Sequence[WatchedIndex]) -> None:
+    def __init__(
+        self,
+        name: str,
+        indexes: Sequence[WatchedIndex],
+        excuses: Excuses | None = None,
+        passes: Callable[[str], Passes] = lambda kind: _nothing,
+    ) -> None:
+        """`excuses`: what may be said all the same (none: nothing). `passes` gives for a kind of
+        findings what tells, by length in canonical units and number of words, which ones need not
+        be reported."""
         self.name = name
         self._indexes = tuple(indexes)
+        self._excuses = excuses
+        self._passes = passes("verbatim")
+        self._near_passes = passes("near-verbatim")
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -36,24 +63,144 @@ class OverlapDetector:
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
         """See `Detector.scan`. Raises IndexDamagedError where an index turned out to be damaged."""
-        hashed: dict[tuple[int, str], tuple[Hashes, Hashes]] = {}
-        runs: list[_Run] = []
-        for watched in self._indexes:
-            index = watched.current()
-            shape = (index.grid.gram, index.manifest.key_id)
-            if shape not in hashed:
-                rolled = roll_grams(text.units, index.grid.gram, index.gram_key)
-                hashed[shape] = rolled, hash_grams(rolled, index.gram_key)
-            for segment, matches in index.match(*hashed[shape], index.grid.bound):
-                for start, end, row, origin, copies in matches.tolist():
-                    runs.append(_Run(start, end, row, origin, copies, segment, index))
-        if not runs:
-            return ()
-        return [self._finding(text, run) for run in _maximal(runs)]
+        search = self._search(text, all_runs=False)
+        runs = _maximal(
+            [run for run in search.runs if not self._is_let_through(text, run.start, run.end)]
+        )
+        chains = near_chains(text, search.chained, self._near_passes) if search.chained else []
+        shared: list[_Run | Chain] = [*runs, *chains]
+        cutter = self._cutter(text.units, context, shared, search.hashed) if shared else None
+        found = list(
+            record_findings(self.name, text, context, search.indexes, self._excuses, cutter)
+        )
+        for run in runs:
+            found += self._cut(text, run, cutter)
+        if chains:
+            known = [(run.group, run.start, run.end) for run in runs]
+            found += near_findings(self.name, text, chains, known, cutter)
+        return found
 
-    def _finding(self, text: CanonicalText, run: _Run) -> Finding:
-        span = text.span(run.start, run.end)
-        place = run.segment.place(run.row, run.origin, run.end - run.start)
+    def scan_live(self, text: CanonicalText, context: Context) -> Progress:
+        """See `LiveDetector`, for verbatim runs. A run that reaches the end of the text may go on.
+        One that is not found yet is shorter than the bound: any `bound` units of a document hold a
+        gram of it that the index knows. Excuses count when a run is complete, as far as they lie
+        within it: what stands around it may not be here yet, or no longer."""
+        search = self._search(text, all_runs=True)
+        total, bound = len(text), max(index.grid.bound for index in search.indexes)
+        first = max(0, total - bound + 1)
+        settled = text.word_start(int(text.offsets[first])) if total else len(text.raw)
+        findings: list[Finding] = []
+        open_: list[Finding] = []
+
+        def goes_on(run: _Run) -> bool:
+            span = text.span(run.start, run.end)
+            return run.end == total or span.end == len(text.raw) or span.start >= settled
+
+        runs = [
+            r for r in search.runs if goes_on(r) or not self._is_let_through(text, r.start, r.end)
+        ]
+        for run in _maximal(runs):
+            if goes_on(run):
+                open_.append(self._finding(text, run, run.start, run.end))
+            else:
+                findings += self._cut(text, run, self._inner_cutter(text, context, run, search))
+        return Progress(findings, open_, settled)
+
+    def scan_whole(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
+        """See `WholeDetector`: edited copies and records."""
+        return [finding for finding in self.scan(text, context) if finding.kind != "verbatim"]
+
+    def _search(self, text: CanonicalText, *, all_runs: bool) -> _Search:
+        """What is shared: without `all_runs`, no runs that are let through at their full length,
+        which are most of those in clean text."""
+        indexes = [watched.current() for watched in self._indexes]
+        search = _Search(indexes, {}, [], [])
+        for index in indexes:
+            shape = (index.grid.gram, index.manifest.key_id)
+            if shape not in search.hashed:
+                rolled = roll_grams(text.units, index.grid.gram, index.gram_key)
+                search.hashed[shape] = rolled, hash_grams(rolled, index.gram_key)
+            rolled, hashes = search.hashed[shape]
+            bound, most = index.grid.bound, index.manifest.max_postings
+            for segment, matches, links in index.match(rolled, hashes, bound):
+                if len(links):
+                    search.chained.append(Chained(index, segment, links))
+                for start, end, row, origin, copies in matches.tolist():
+                    if not all_runs and self._is_let_through(text, start, end):
+                        continue
+                    first = anchored_start(segment, most, hashes, (start, end, row, origin))
+                    if end - first >= bound:
+                        origin += first - start
+                        run = _Run(first, end, row, origin, copies, segment, index)
+                        search.runs.append(run)
+        return search
+
+    def _is_let_through(self, text: CanonicalText, start: int, end: int) -> bool:
+        span = text.span(start, end)
+        words = len(text.raw[span.start : span.end].split())
+        return self._passes(end - start, words)
+
+    def _inner_cutter(
+        self, text: CanonicalText, context: Context, run: _Run, search: _Search
+    ) -> Cutter | None:
+        """What cuts a run, made from its units alone."""
+        last = run.end - run.index.grid.gram + 1
+        shape = (run.index.grid.gram, run.index.manifest.key_id)
+        rolled, hashes = search.hashed[shape]
+        inner = {shape: (rolled[run.start : last], hashes[run.start : last])}
+        part = replace(run, start=0, end=run.end - run.start)
+        units = text.units[run.start : run.end]
+        cutter = self._cutter(units, context, [part], inner)
+        return None if cutter is None else cutter.shifted(run.start)
+
+    def _cutter(
+        self, units: Units, context: Context, shared: Sequence[_Run | Chain], hashed: Hashed
+    ) -> Cutter | None:
+        """What cuts the runs and chains; None where nothing excuses."""
+        if self._excuses is None:
+            return None
+        found = self._excuses.find(units, context)
+        entitlements = context.entitlements
+        if self._excuses.entitlements and entitlements:
+            for part in shared:
+                if entitlements.cover(*part.group):
+                    found += [Excuse(start, end, "entitled") for start, end in part.pieces]
+            for index in {id(part.index): part.index for part in shared}.values():
+                shape = (index.grid.gram, index.manifest.key_id)
+                found += self._excuses.entitled_documents(index, *hashed[shape], entitlements)
+        return Cutter(found, self._excuses.least) if found else None
+
+    def _cut(self, text: CanonicalText, run: _Run, cutter: Cutter | None) -> Iterator[Finding]:
+        """The findings of a run: what is left of it, if that is enough, and what is excused."""
+        if cutter is None:
+            yield self._finding(text, run, run.start, run.end)
+            return
+        left, cut = cutter.cut(run.start, run.end)
+        for excuse in cut:
+            yield self._finding(text, run, excuse.start, excuse.end, excuse=excuse.reason)
+        if cut:
+            # A run goes on past its ends by chance: what an excuse leaves of that is no match.
+            left = [
+                (start, end)
+                for start, end in left
+                if end - start > STRAY or (start > run.start and end < run.end)
+            ]
+        units = sum(end - start for start, end in left)
+        if units < run.index.grid.bound:
+            return
+        pieces = [self._finding(text, run, start, end) for start, end in left]
+        words = sum(piece.evidence.words or 0 for piece in pieces)
+        excused = run.end - run.start - units
+        for piece in pieces:
+            whole = replace(piece.evidence, matched=units, words=words, excused=excused)
+            yield replace(piece, evidence=whole)
+
+    def _finding(
+        self, text: CanonicalText, run: _Run, start: int, end: int, excuse: str | None = None
+    ) -> Finding:
+        """The finding of the units start..end, a part of a run or all of it."""
+        span = text.span(start, end)
+        place = run.segment.place(run.row, run.origin + start - run.start, end - start)
         return Finding(
             detector=self.name,
             kind="verbatim",
@@ -64,10 +211,11 @@ class OverlapDetector:
                 labels=place.labels,
                 corpus_start=place.start,
                 corpus_end=place.end,
-                matched=run.end - run.start,
+                matched=end - start,
                 words=len(text.raw[span.start : span.end].split()),
                 copies=run.copies,
                 index=run.index.path.name,
+                excuse=excuse,
             ),
         )
 
@@ -82,17 +230,35 @@ class _Run:
     segment: Segment
     index: Index
 
+    @property
+    def group(self) -> Group:
+        return self.segment.groups[self.segment.group_of(self.row)]
+
+    @property
+    def pieces(self) -> tuple[tuple[int, int], ...]:
+        return ((self.start, self.end),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What the indexes hold of a text."""
+
+    indexes: list[Index]
+    hashed: dict[tuple[int, str], tuple[Hashes, Hashes]]
+    runs: list[_Run]
+    chained: list[Chained]
+
 
 def _maximal(runs: list[_Run]) -> list[_Run]:
     """Runs in order, without those inside another of the same collection and labels: a policy may
     treat groups apart, so each group keeps its own."""
-    if len(runs) == 1:
+    if len(runs) < 2:
         return runs
     runs.sort(key=lambda run: (run.start, -run.end))
-    last: dict[tuple[str, tuple[str, ...]], _Run] = {}
+    last: dict[Group, _Run] = {}
     kept: list[_Run] = []
     for run in runs:
-        group = run.segment.groups[run.segment.group_of(run.row)]
+        group = run.group
         before = last.get(group)
         if before is not None and run.end <= before.end:
             before.copies += run.copies
@@ -103,7 +269,8 @@ def _maximal(runs: list[_Run]) -> list[_Run]:
 
 
 class PhraseDetector:
-    """Finds protected phrases, from files or stored with indexes; findings of kind `phrase`."""
+    """Finds protected phrases, from files or stored with indexes (kind `phrase`), and identifiers
+    that stand in documents of indexes (kind `known-identifier`)."""
 
     def __init__(
         self,
@@ -121,27 +288,72 @@ class PhraseDetector:
         self._listed = [pair for path in files for pair in read_phrase_file(path)]
         self._built = self._build([index.current() for index in self._indexes])
 
-    def _build(self, states: list[Index]) -> tuple[list[Index], PhraseSet]:
+    def _build(
+        self, states: list[Index]
+    ) -> tuple[list[Index], PhraseSet, PhraseSet, list[tuple[Index, Identifier]]]:
         stored = [
             (f"{index.path.name}:phrase {number}", phrase)
             for index in states
             for number, phrase in enumerate(index.phrases, 1)
         ]
         pairs = [*self._listed, *stored]
-        return states, PhraseSet(pairs, whole_words=self._whole_words)
+        known = [(index, one) for index in states for one in index.identifiers]
+        numbered = ((str(number), one.value) for number, (_, one) in enumerate(known))
+        return (
+            states,
+            PhraseSet(pairs, whole_words=self._whole_words),
+            PhraseSet(numbered, whole_words=True),
+            known,
+        )
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
         """See `Detector.scan`."""
-        states, phrases = self._built
-        now = [index.current() for index in self._indexes]
-        if any(new is not old for new, old in zip(now, states, strict=True)):
-            self._built = states, phrases = self._build(now)
-        return [
-            Finding(
-                detector=self.name,
-                kind="phrase",
-                span=match.span,
-                evidence=Evidence(document=match.place, matched=match.units),
-            )
-            for match in phrases.find(text)
+        phrases, identifiers, known = self._current()
+        return [self._known(match, known) for match in identifiers.find(text)] + [
+            self._finding(match) for match in phrases.find(text)
         ]
+
+    def scan_live(self, text: CanonicalText, context: Context) -> Progress:
+        """See `LiveDetector`: what is open is the longest end of the text that begins a phrase or
+        an identifier."""
+        phrases, identifiers, known = self._current()
+        first = min(phrases.unfinished(text), identifiers.unfinished(text))
+        settled = int(text.offsets[first]) if first < len(text) else len(text.raw)
+        findings: list[Finding] = []
+        open_: list[Finding] = []
+        found = [self._known(match, known) for match in identifiers.find(text)]
+        for finding in [*found, *map(self._finding, phrases.find(text))]:
+            live = finding.span.end == len(text.raw) or finding.span.start >= settled
+            (open_ if live else findings).append(finding)
+        return Progress(findings, open_, settled)
+
+    def _current(self) -> tuple[PhraseSet, PhraseSet, list[tuple[Index, Identifier]]]:
+        built = self._built
+        now = [index.current() for index in self._indexes]
+        if any(new is not old for new, old in zip(now, built[0], strict=True)):
+            built = self._built = self._build(now)
+        return built[1:]
+
+    def _finding(self, match: PhraseMatch) -> Finding:
+        return Finding(
+            detector=self.name,
+            kind="phrase",
+            span=match.span,
+            evidence=Evidence(document=match.place, matched=match.units),
+        )
+
+    def _known(self, match: PhraseMatch, known: list[tuple[Index, Identifier]]) -> Finding:
+        index, identifier = known[int(match.place)]
+        collection, document = identifier.documents[0]
+        return Finding(
+            detector=self.name,
+            kind="known-identifier",
+            span=match.span,
+            evidence=Evidence(
+                document=document,
+                collection=collection,
+                matched=match.units,
+                copies=len(identifier.documents),
+                index=index.path.name,
+            ),
+        )

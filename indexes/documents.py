@@ -12,6 +12,7 @@ class Document:
     `id` is unique in a collection. `offset` is where `text` starts in the whole document, in code
     points; pieces of one document share the id and overlap, so that no short run falls between two.
     `labels` are free words such as a sensitivity or an owner (`confidential`, `owner:legal`).
+    `fields` are names and values of the fields that were asked for as records.
     """
 
     id: str
@@ -19,6 +20,7 @@ class Document:
     collection: str = "default"
     labels: tuple[str, ...] = ()
     offset: int = 0
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

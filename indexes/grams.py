@@ -30,9 +30,9 @@ class GramKey:
     k1: np.uint64
 
     @classmethod
-    def derive(cls, key: Key) -> GramKey:
+    def derive(cls, key: Key, purpose: str = "grams") -> GramKey:
         """The gram key of a master key; all indexes of one master key share it."""
-        words = np.frombuffer(key.derive("grams", 24), "<u8")
+        words = np.frombuffer(key.derive(purpose, 24), "<u8")
         return cls(words[0] | np.uint64(1), words[1], words[2])
 
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from guardrail.errors import CorpusIndexError, IndexDamagedError
+from guardrail.indexes.chaining import Runs
 from guardrail.indexes.grams import GramKey, Hashes
+from guardrail.indexes.identifiers import Identifier, Identifiers, read_identifiers
 from guardrail.indexes.manifest import FILE_NAME, Manifest, read_manifest, segment_folder
 from guardrail.indexes.matching import Matches
 from guardrail.indexes.phrases import read_phrases
-from guardrail.indexes.runs import Grid
+from guardrail.indexes.record_table import RecordTable
+from guardrail.indexes.runs import Grid, document_key
 from guardrail.indexes.segment import Segment
-from guardrail.indexes.tombstones import read_tombstones
+from guardrail.indexes.signatures import SignatureKey
+from guardrail.indexes.tombstones import check_file, read_tombstones
 from guardrail.keys import Key
 
 # Up to this size an index is checked against its digests before it is used: SHA-256 takes about
 # 0.6 ms a megabyte. A larger one is checked by a thread while it is used already.
 CHECK_AT_ONCE_BYTES = 32 << 20
-_CHUNK = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +52,18 @@ class Index:
         manifest: Manifest,
         segments: Sequence[Segment],
         phrases: Sequence[str],
+        records: RecordTable,
+        identifiers: Sequence[Identifier],
         key: Key,
     ) -> None:
         self.path, self.manifest, self.segments = path, manifest, tuple(segments)
         self.phrases = tuple(phrases)
+        self.records = records
+        self._stored_identifiers = tuple(identifiers)
         self.key = key
         self.grid: Grid = manifest.grid
         self.gram_key = GramKey.derive(key)
+        self.signature_key = SignatureKey.derive(key)
         self.stamp: Stamp | None = None
         self.damage: str | None = None
         self._checker: threading.Thread | None = None
@@ -82,6 +92,8 @@ class Index:
                     for info in manifest.segments
                 ]
                 phrases = read_phrases(path, manifest, key)
+                records = RecordTable(path, manifest, key)
+                identifiers = read_identifiers(path, manifest, key)
             except FileNotFoundError as error:
                 # A change that was published in between may have removed what the manifest named.
                 if _stamp(path) != stamp_before:
@@ -93,14 +105,29 @@ class Index:
                 raise CorpusIndexError(
                     f"cannot read {error.filename or path}: {error.strerror}"
                 ) from None
-            index = cls(path, manifest, segments, phrases, key)
+            index = cls(path, manifest, segments, phrases, records, identifiers, key)
             index.stamp = stamp_before
             index._check(check)
             return index
         raise CorpusIndexError(f"the index {path} changed five times while it was being opened")
 
+    @cached_property
+    def identifiers(self) -> tuple[Identifier, ...]:
+        """The identifiers that stand in a document which is not forgotten."""
+        stored = Identifiers(self._stored_identifiers)
+        if not stored.all():
+            return ()
+        named = {place for one in stored.all() for place in one.documents}
+        keys = {place: document_key(self.key, *place) for place in named}
+        wanted = np.array(list(keys.values()), np.uint64)
+        living: set[int] = set()
+        for segment in self.segments:
+            own = segment.table["key"][~segment.dead]
+            living.update(own[np.isin(own, wanted)].tolist())
+        return tuple(stored.without(lambda place: keys[place] not in living).all())
+
     def _check(self, check: bool | None) -> None:
-        size = sum(size for info in self.manifest.segments for size, _ in info.files.values())
+        size = sum(size for _, size, _ in self._files())
         if check is None and size > CHECK_AT_ONCE_BYTES:
             self._checker = threading.Thread(target=self._check_aside, daemon=True)
             self._checker.start()
@@ -126,19 +153,21 @@ class Index:
             folder = segment_folder(self.path, info.id)
             for name, (size, digest) in info.files.items():
                 yield folder / name, size, digest
-        for name, (size, digest) in (*manifest.tombstones.items(), *manifest.phrases.items()):
+        for name, (size, digest) in manifest.loose_files.items():
             yield self.path / name, size, digest
 
-    def match(self, rolled: Hashes, hashes: Hashes, least: int) -> list[tuple[Segment, Matches]]:
-        """Runs shared with each segment, for gram polynomials and hashes made with
-        `gram_key` and `grid.gram`."""
+    def match(
+        self, rolled: Hashes, hashes: Hashes, least: int
+    ) -> list[tuple[Segment, Matches, Runs]]:
+        """What each segment shares, for gram polynomials and hashes made with `gram_key` and
+        `grid.gram`; see `Segment.match`. Segments that share nothing are left out."""
         if self.damage is not None:
             raise IndexDamagedError(self.damage)
         found = []
         for segment in self.segments:
-            matches = segment.match(rolled, hashes, least)
-            if len(matches):
-                found.append((segment, matches))
+            matches, runs = segment.match(rolled, hashes, least)
+            if len(matches) or len(runs):
+                found.append((segment, matches, runs))
         return found
 
     def is_current(self) -> bool:
@@ -151,21 +180,3 @@ def _stamp(path: Path) -> Stamp | None:
         return Stamp.of(path)
     except OSError:
         return None
-
-
-def check_file(path: Path, size: int, digest: str) -> Iterator[str]:
-    """One sentence for a file that is not what the manifest says, nothing for one that is."""
-    actual = hashlib.sha256()
-    count = 0
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                actual.update(chunk)
-                count += len(chunk)
-    except OSError as error:
-        yield f"{path} cannot be read: {error.strerror}; restore it or build the index again"
-        return
-    if count != size:
-        yield (f"{path} has {count} bytes, the manifest says {size}; restore it or build again")
-    elif actual.hexdigest() != digest:
-        yield f"{path} was altered after it was written; restore it or build the index again"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError, UsageError
 from guardrail.indexes.build import MAX_SEGMENT_ORDINALS, Progress, disk, new_segment, part_of
+from guardrail.indexes.identifiers import Identifiers, write_identifiers
 from guardrail.indexes.index import Index
 from guardrail.indexes.living import LivingSegment
 from guardrail.indexes.manifest import (
@@ -26,7 +27,9 @@ from guardrail.indexes.manifest import (
     remove_orphans,
 )
 from guardrail.indexes.phrases import write_phrases
-from guardrail.indexes.runs import document_key
+from guardrail.indexes.record_table import write_records
+from guardrail.indexes.records import join_rules
+from guardrail.indexes.runs import Grid, document_key
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.segment_writer import SegmentInfo
 from guardrail.indexes.tombstones import bury
@@ -92,6 +95,12 @@ def forget(
         if forgotten:
             with disk(index):
                 manifest = bury(index, opened.manifest.next(), key, opened.segments, rows)
+                if manifest.records:
+                    keys = np.array(sorted(forgotten), np.uint64)
+                    left = opened.records.rows().without(keys)
+                    rules = opened.records.rules
+                    table = write_records(index, manifest, key, [left], rules)
+                    manifest = replace(manifest, records=table)
                 publish(index, manifest, key)
             remove_orphans(index, manifest)
     missing = tuple(identifier for identifier in ids if identifier not in seen)
@@ -128,6 +137,9 @@ def compact(
         with disk(index):
             segments = _join(index, manifest, key, opened.segments, progress)
             manifest = manifest.next(segments=tuple(segments), tombstones={})
+            stored = write_phrases(index, manifest, key, opened.phrases)
+            stored |= write_identifiers(index, manifest, key, Identifiers(opened.identifiers))
+            manifest = replace(manifest, phrases=stored)
             publish(index, manifest, key)
         remove_orphans(index, manifest)
     return CompactReport(
@@ -161,8 +173,8 @@ def merge(
     for path, index in zip(indexes, opened, strict=True):
         if index.grid != first.grid:
             raise UsageError(
-                f"{path} has gram {index.grid.gram} and stride {index.grid.stride}, {indexes[0]} "
-                f"has {first.gram} and {first.stride}; only indexes of one shape can be merged"
+                f"{path} has {_shape(index.grid)}, {indexes[0]} has {_shape(first.grid)}; only "
+                "indexes of one shape can be merged"
             )
     with locked(out):
         if (out / FILE_NAME).exists():
@@ -170,10 +182,19 @@ def merge(
         manifest = Manifest.new(key, first.grid, max(i.manifest.max_postings for i in opened))
         parts = [segment for index in opened for segment in index.segments]
         phrases = [phrase for index in opened for phrase in index.phrases]
+        records = [index.records.rows() for index in opened]
+        rules = join_rules(*(index.records.rules for index in opened))
         with disk(out):
             segments = _join(out, manifest, key, parts, progress)
             manifest = manifest.next(segments=tuple(segments))
-            manifest = replace(manifest, phrases=write_phrases(out, manifest, key, phrases))
+            stored = write_phrases(out, manifest, key, phrases)
+            found = Identifiers(one for index in opened for one in index.identifiers)
+            stored |= write_identifiers(out, manifest, key, found)
+            manifest = replace(
+                manifest,
+                phrases=stored,
+                records=write_records(out, manifest, key, records, rules),
+            )
             publish(out, manifest, key)
         remove_orphans(out, manifest)
     before = tuple(segment.info for segment in parts)
@@ -186,6 +207,11 @@ def merge(
         bytes_after=_size(segments),
         dropped_postings=sum(info.dropped_postings for info in segments),
     )
+
+
+def _shape(grid: Grid) -> str:
+    passages = "passages" if grid.passages else "no passages"
+    return f"gram {grid.gram}, stride {grid.stride} and {passages}"
 
 
 def _join(
@@ -248,6 +274,7 @@ def info(index: str | Path, key: Key | None = None) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "canonical_version": CANONICAL_VERSION,
         "key_id": manifest.key_id,
+        "public": manifest.public,
         "generation": manifest.generation,
         "created": manifest.created,
         "changed": manifest.changed,
@@ -255,6 +282,7 @@ def info(index: str | Path, key: Key | None = None) -> dict[str, Any]:
         "stride": manifest.stride,
         "bound": manifest.grid.bound,
         "max_postings": manifest.max_postings,
+        "passages": manifest.passages,
         "segments": len(segments),
         "documents": sum(info.documents for info in segments),
         "chars": sum(info.chars for info in segments),
@@ -265,6 +293,8 @@ def info(index: str | Path, key: Key | None = None) -> dict[str, Any]:
     if opened is not None:
         told |= _census(opened.segments)
         told["phrases"] = len(opened.phrases)
+        told["records"] = len(opened.records)
+        told["identifiers"] = len(opened.identifiers)
     return told
 
 

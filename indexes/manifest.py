@@ -30,6 +30,7 @@ from guardrail.errors import (
     SecretKeyError,
     UsageError,
 )
+from guardrail.indexes import passages
 from guardrail.indexes.matching import WINDOW
 from guardrail.indexes.runs import Grid
 from guardrail.indexes.segment_writer import (
@@ -39,24 +40,34 @@ from guardrail.indexes.segment_writer import (
     SegmentInfo,
     ordinal_bits,
 )
-from guardrail.keys import Key
+from guardrail.keys import PUBLIC_KEY, Key
 from guardrail.text import CANONICAL_VERSION
 
 FORMAT = "corpus-guardrail index"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FILE_NAME = "manifest.json"
 LOCK_NAME = "lock"
 _AGAIN = "restore it from a backup or build the index again"
 _SEGMENT_ID = re.compile(r"[0-9a-f]{16}")
 _SEALED_FILE = re.compile(r"[0-9a-z-]+\.sealed")
-_SEGMENT_FILES = {"directory", "documents", "marks", "names", "ordinals", "remainders", "tags"}
+_SEGMENT_FILES = {
+    "directory",
+    "documents",
+    "filter",
+    "marks",
+    "names",
+    "ordinals",
+    "remainders",
+    "tags",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`tombstones` and `phrases` map a file name to its size and SHA-256 digest.
+    """`tombstones`, `phrases` and `records` map a file name to its size and SHA-256 digest.
 
-    `generation` grows by one with each change.
+    `generation` grows by one with each change. `public` says that the index holds public text and
+    that its key is the one known to all.
     """
 
     index_id: str
@@ -64,16 +75,24 @@ class Manifest:
     gram: int
     stride: int
     max_postings: int
+    passages: bool = False
+    public: bool = False
     generation: int = 0
     created: str = ""
     changed: str = ""
     segments: tuple[SegmentInfo, ...] = ()
     tombstones: dict[str, tuple[int, str]] = field(default_factory=dict)
     phrases: dict[str, tuple[int, str]] = field(default_factory=dict)
+    records: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    @property
+    def loose_files(self) -> dict[str, tuple[int, str]]:
+        """The files that belong to no segment."""
+        return {**self.tombstones, **self.phrases, **self.records}
 
     @property
     def grid(self) -> Grid:
-        return Grid(self.gram, self.stride)
+        return Grid(self.gram, self.stride, self.passages)
 
     @classmethod
     def new(cls, key: Key, grid: Grid, max_postings: int) -> Manifest:
@@ -84,6 +103,8 @@ class Manifest:
             gram=grid.gram,
             stride=grid.stride,
             max_postings=max_postings,
+            passages=grid.passages,
+            public=key == PUBLIC_KEY,
             created=now,
             changed=now,
         )
@@ -131,10 +152,9 @@ def _parse(index: Path, fields: dict[str, Any]) -> Manifest:
             SegmentInfo(**{**segment, "files": _files(segment["files"])})
             for segment in fields.pop("segments")
         ]
-        tombstones, phrases = _files(fields.pop("tombstones")), _files(fields.pop("phrases"))
-        manifest = Manifest(
-            **fields, segments=tuple(segments), tombstones=tombstones, phrases=phrases
-        )
+        for kind in ("tombstones", "phrases", "records"):
+            fields[kind] = _files(fields[kind])
+        manifest = Manifest(**fields, segments=tuple(segments))
         if not _sound(manifest):
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
@@ -147,16 +167,18 @@ def _sound(manifest: Manifest) -> bool:
     texts = (manifest.index_id, manifest.key_id, manifest.created, manifest.changed)
     return (
         all(type(text) is str for text in texts)
+        and manifest.public is (manifest.key_id == PUBLIC_KEY.id)
         and _between(8, manifest.gram, 64)
         and _between(1, manifest.stride, 64)
         and _between(1, manifest.max_postings, 65535)
         and _between(0, manifest.generation, 1 << 62)
-        and all(_sound_segment(info, manifest.stride) for info in manifest.segments)
-        and all(map(_SEALED_FILE.fullmatch, (*manifest.tombstones, *manifest.phrases)))
+        and type(manifest.passages) is bool
+        and all(_sound_segment(info, manifest.grid) for info in manifest.segments)
+        and all(map(_SEALED_FILE.fullmatch, manifest.loose_files))
     )
 
 
-def _sound_segment(info: SegmentInfo, stride: int) -> bool:
+def _sound_segment(info: SegmentInfo, grid: Grid) -> bool:
     counts = (info.grams, info.ordinals, info.documents, info.units, info.chars)
     ordinal_words = -(-info.grams * ordinal_bits(info.ordinals) // 64)
     return (
@@ -164,12 +186,15 @@ def _sound_segment(info: SegmentInfo, stride: int) -> bool:
         and all(_between(0, count, 1 << 62) for count in (*counts, info.dropped_postings))
         and _between(MIN_BUCKET_BITS, info.bucket_bits, MAX_BUCKET_BITS)
         and _between(info.bucket_bits, info.hash_bits, info.bucket_bits + REMAINDER_BITS)
-        and info.files.keys() == _SEGMENT_FILES
+        and info.files.keys() == _SEGMENT_FILES | (passages.FILES if grid.passages else set())
         # Compiled code reads these without looking where they end.
         and info.files["directory"][0] == 4 * ((1 << info.bucket_bits) + 1)
+        and info.files["filter"][0] > 0
+        and info.files["filter"][0] % 8 == 0
         and info.files["remainders"][0] == 2 * (info.grams + WINDOW)
         and info.files["ordinals"][0] == 8 * (ordinal_words + 1)
-        and info.files["tags"][0] * 4 == info.ordinals * stride
+        and info.files["tags"][0] * 4 == info.ordinals * grid.stride
+        and (not grid.passages or passages.sound_sizes({n: s for n, (s, _) in info.files.items()}))
     )
 
 
@@ -250,7 +275,7 @@ def remove_orphans(index: Path, manifest: Manifest) -> None:
             if folder.name not in alive:
                 shutil.rmtree(folder, ignore_errors=True)
     for path in index.glob("*.sealed"):
-        if path.name not in manifest.tombstones and path.name not in manifest.phrases:
+        if path.name not in manifest.loose_files:
             path.unlink(missing_ok=True)
 
 

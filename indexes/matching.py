@@ -1,8 +1,9 @@
 """The search kernel: from the gram hashes of a response to maximal shared runs.
 
 Seeds are looked up for all positions at once; each seed is then extended along its diagonal, unit
-by unit, by comparing tags. Memory reads are arranged so that many are under way together: a pass
-over the directory, a pass that touches the remainders, a pass that compares 16 of them at a time.
+by unit, by comparing tags, 32 units at a time. Memory reads are arranged so that many are under way
+together: a pass over the filter, and for what it lets through a pass over the directory, one that
+touches the remainders, and one that compares 16 of them at a time.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from guardrail.indexes.gram_filter import passing
 from guardrail.indexes.grams import Hashes, siphash, tag_of
 from guardrail.indexes.sealed import Words
 from guardrail.jit import kernel
@@ -24,11 +26,18 @@ from guardrail.jit import kernel
 Matches = NDArray[np.int64]
 
 # Positions looked up together; what a block touches (64 bytes a position) stays in the L2 cache.
-BLOCK = 512
+BLOCK = 1024
 # Candidates whose tags are touched together.
 BATCH = 1024
 # Remainders compared at once. Files of remainders are padded by as many.
 WINDOW = 16
+# Units of the corpus in which two seeds are close by, or half as many, or something in between.
+TILE = 256
+# How often one gram of a response takes part in chains.
+REPEATS = 8
+# Slots of the tables that remember tiles and grams, at most: 8 MB.
+MAX_TILES = 1 << 20
+_MIX = np.uint64(0x9E3779B97F4A7C15)
 # In `facts`, the bit of a document's group word that says the document is forgotten.
 DEAD = 1 << 31
 
@@ -55,11 +64,32 @@ def equal_mask(context: Any, array: Any, index: Any, value: Any) -> Any:
     return types.uint32(array, index, value), emit
 
 
+@intrinsic
+def trailing_zeros(context: Any, value: Any) -> Any:
+    """How many of the lowest bits of a word are zero; 64 for zero."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), emit
+
+
+@intrinsic
+def leading_zeros(context: Any, value: Any) -> Any:
+    """How many of the highest bits of a word are zero; 64 for zero."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), emit
+
+
 @kernel()
 def find_matches(
     rolled: Hashes,
     hashes: Hashes,
     parameters: NDArray[np.uint64],
+    filter_: Words,
     directory: NDArray[np.uint32],
     remainders: NDArray[np.uint16],
     ordinals: Words,
@@ -67,9 +97,11 @@ def find_matches(
     starts: NDArray[np.uint32],
     facts: NDArray[np.uint32],
     least: int,
-) -> Matches:
+) -> tuple[Matches, Hashes]:
     """Maximal runs of at least `least` units; see `Matches`. A run inside another of the same
     group is counted there and not listed. `rolled` and `hashes` are those of the response's grams.
+    And the seeds that have others close by in the corpus, for `chaining`: ((ordinal + 1) << 31) |
+    position, in no order, some of them twice.
 
     `parameters`: gram, stride, bucket bits, known hash bits, ordinal bits, the two words of the
     ordinal key and of the tag key, number of groups. `facts`: shape (documents, 2), canonical
@@ -77,16 +109,21 @@ def find_matches(
     """
     gram = np.int64(parameters[0])
     stride = np.int64(parameters[1])
-    bucket_bits = np.int64(parameters[2])
-    spare = bucket_bits + 16 - np.int64(parameters[3])
-    known = np.uint64((0xFFFF >> spare) << spare)
     total = np.int64(len(hashes))
     out = np.empty((8, 5), np.int64)
-    if len(starts) == 0 or total + gram - 1 < least:
-        return out[:0]
-    seeds = find_seeds(hashes, directory, remainders, bucket_bits, known)
+    crowd = np.empty(64, np.uint64)
+    if len(starts) == 0 or total == 0:
+        return out[:0], crowd[:0]
+    seeds = find_seeds(hashes, parameters, filter_, directory, remainders)
     if len(seeds) == 0:
-        return out[:0]
+        return out[:0], crowd[:0]
+    crowded = np.int64(0)
+    postings = mark_repeats(seeds)
+    wide = 1024
+    while wide < 4 * postings and wide < MAX_TILES:
+        wide *= 2
+    tiles = np.zeros(wide, np.uint64)
+    near = pack_tags(rolled)
 
     # Diagonals walked lately, and how far: a seed on a run that was already walked is skipped. Two
     # diagonals that fall on one slot cost a repeated walk, not an answer.
@@ -99,23 +136,20 @@ def find_matches(
     anchors = np.zeros(len(latest), np.int64)
     horizon = np.int64(0)
     found = 0
-    # Not literals, for each of which `walk` would be compiled anew.
-    zero, forth, back = np.int64(0), np.int64(1), np.int64(-1)
-    touched = np.uint64(0)
-    ceiling = len(tags) * 32
-    candidates = np.empty((BATCH, 2), np.int64)
+    candidates = np.empty((BATCH, 3), np.int64)
     seed = np.int64(0)
     entry = seeds[0, 1]
     while seed < len(seeds):
         filled, seed, entry = gather(candidates, seeds, seed, entry, ordinals, parameters)
-        for index in range(filled):
-            position = candidates[index, 1] * stride
-            touched ^= tags[min(position, ceiling - 1) >> 5]
-        for index in range(filled):
+        if len(crowd) < crowded + 4 * filled:
+            crowd = _longer(crowd, int(crowded + 4 * filled))
+        crowded = find_crowd(candidates, filled, stride, tiles, crowd, crowded)
+        kept = promising(candidates, filled, near, tags, parameters, np.int64(least) - gram)
+        for index in range(kept):
             at = candidates[index, 0]
             ordinal = candidates[index, 1]
             diagonal = ordinal * stride - at
-            slot = np.int64((np.uint64(diagonal) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40))
+            slot = np.int64((np.uint64(diagonal) * _MIX) >> np.uint64(40))
             slot &= slots - 1
             if diagonals[slot] == diagonal and reached[slot] >= at:
                 continue
@@ -132,10 +166,10 @@ def find_matches(
                     origin = np.int64(starts[row]) * stride
                     if before < 0 or before + diagonal < origin:
                         continue
-                    if walk(rolled, tags, parameters, before + 1, diagonal, back, before) > before:
+                    if walk_back(near, tags, parameters, before + 1, diagonal, before) > before:
                         continue
-            right = walk(rolled, tags, parameters, at, diagonal, forth, total - 1)
-            left = walk(rolled, tags, parameters, at, diagonal, back, zero)
+            right = walk_on(near, tags, parameters, at, diagonal, total - 1)
+            left = walk_back(near, tags, parameters, at, diagonal, np.int64(0))
             diagonals[slot] = diagonal
             if right - left + gram < least:
                 reached[slot] = right
@@ -172,63 +206,77 @@ def find_matches(
             out[target, 2] = row
             out[target, 3] = left + diagonal - origin
             out[target, 4] = copies
-    if found == len(out):
-        out = _grown(out)
-    # Behind the end: the compiler leaves a pass out whose result nobody could see.
-    out[found, 0] = np.int64(touched)
-    return out[:found]
+    return out[:found], crowd[:crowded]
 
 
 @kernel()
 def find_seeds(
     hashes: Hashes,
+    parameters: NDArray[np.uint64],
+    filter_: Words,
     directory: NDArray[np.uint32],
     remainders: NDArray[np.uint16],
-    bucket_bits: np.int64,
-    known: np.uint64,
 ) -> NDArray[np.int64]:
     """Positions whose hash is in the index, and the first entry that agrees and the first after it
-    that does not: shape (seeds, 3)."""
-    total = len(hashes)
+    that does not, and a place for `mark_repeats`: shape (seeds, 4)."""
+    bucket_bits = np.int64(parameters[2])
+    hash_bits = np.int64(parameters[3])
+    spare = bucket_bits + 16 - hash_bits
+    known = np.uint64((0xFFFF >> spare) << spare)
+    unknown = np.uint64(64 - hash_bits)
     to_bucket = np.uint64(64 - bucket_bits)
     to_remainder = np.uint64(48 - bucket_bits)
-    seeds = np.empty((64, 3), np.int64)
+    total = len(hashes)
+    seeds = np.empty((64, 4), np.int64)
     count = 0
+    buffer = np.empty(BLOCK, np.uint64)
+    hits = np.empty(BLOCK, np.uint32)
     lows = np.empty(BLOCK, np.uint32)
-    sizes = np.empty(BLOCK, np.uint32)
+    highs = np.empty(BLOCK, np.uint32)
     touched = np.uint16(0)
     for block in range(0, total, BLOCK):
-        size = min(BLOCK, total - block)
-        for index in range(size):
-            bucket = hashes[block + index] >> to_bucket
-            low = directory[bucket]
-            lows[index] = low
-            sizes[index] = directory[bucket + np.uint64(1)] - low
-        for index in range(size):
-            touched ^= remainders[np.uint64(lows[index])]
-        for index in range(size):
-            wanted = np.uint16((hashes[block + index] >> to_remainder) & known)
-            entry = np.uint64(lows[index])
-            if sizes[index] <= np.uint32(WINDOW) and equal_mask(  # type: ignore[call-arg]
-                remainders, entry, wanted
-            ) == np.uint32(0):
+        passed = passing(hashes[block : block + BLOCK], filter_, unknown, buffer, hits)
+        for number in range(passed):
+            bucket = hashes[block + np.int64(hits[number])] >> to_bucket
+            lows[number] = directory[bucket]
+            highs[number] = directory[bucket + np.uint64(1)]
+        for number in range(passed):
+            low = np.int64(lows[number])
+            touched ^= remainders[low] ^ remainders[min(low + 32, np.int64(highs[number]))]
+        for number in range(passed):
+            position = block + np.int64(hits[number])
+            wanted = np.uint16((hashes[position] >> to_remainder) & known)
+            high = np.int64(highs[number])
+            entry = first_equal(remainders, lows[number], highs[number], wanted)
+            if entry >= high:
                 continue
-            high = entry + np.uint64(sizes[index])
-            while entry < high and remainders[entry] < wanted:
-                entry += np.uint64(1)
-            if entry < high and remainders[entry] == wanted:
-                if count == len(seeds):
-                    seeds = _grown(seeds)
-                seeds[count, 0] = block + index
-                seeds[count, 1] = np.int64(entry)
-                while entry < high and remainders[entry] == wanted:
-                    entry += np.uint64(1)
-                seeds[count, 2] = np.int64(entry)
-                count += 1
+            if count == len(seeds):
+                seeds = _grown(seeds)
+            seeds[count, 0] = position
+            seeds[count, 1] = entry
+            while entry < high and remainders[entry] == wanted:
+                entry += np.int64(1)
+            seeds[count, 2] = entry
+            count += 1
     if count == len(seeds):
         seeds = _grown(seeds)
-    seeds[count, 0] = np.int64(touched)  # as in `find_matches`
+    # Behind the end: the compiler leaves a pass out whose result nobody could see.
+    seeds[count, 0] = np.int64(touched)
     return seeds[:count]
+
+
+@kernel(inline=True)
+def first_equal(
+    remainders: NDArray[np.uint16], low: np.uint32, high: np.uint32, wanted: np.uint16
+) -> np.int64:
+    """The first of the entries low..high whose remainder is `wanted`; `high` or more: none."""
+    entry = np.int64(low)
+    while entry < np.int64(high):
+        equal: Any = equal_mask(remainders, entry, wanted)  # type: ignore[call-arg]
+        if equal != np.uint32(0):
+            return np.int64(entry + trailing_zeros(np.uint64(equal)))
+        entry += np.int64(WINDOW)
+    return entry
 
 
 @kernel()
@@ -244,6 +292,83 @@ def _grown(table: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 @kernel()
+def _longer(table: Hashes, least: int) -> Hashes:
+    """A table with room for at least so many and at least twice as many."""
+    longer: Hashes = np.empty(max(2 * len(table), least), np.uint64)
+    for index in range(len(table)):
+        longer[index] = table[index]
+    return longer
+
+
+@kernel()
+def mark_repeats(seeds: NDArray[np.int64]) -> np.int64:
+    """Mark in the last column the seeds of a gram that came REPEATS times before in the response:
+    a text that repeats itself is not chained from each of its units. Returns the number of
+    postings of the others."""
+    slots = 256
+    while slots < 4 * len(seeds) and slots < MAX_TILES:
+        slots *= 2
+    entries = np.full(slots, -1, np.int64)
+    times = np.zeros(slots, np.int64)
+    postings = np.int64(0)
+    for index in range(len(seeds)):
+        entry = seeds[index, 1]
+        slot = np.int64((np.uint64(entry) * _MIX) >> np.uint64(40))
+        slot &= slots - 1
+        if entries[slot] != entry:
+            entries[slot] = entry
+            times[slot] = 0
+        times[slot] += 1
+        repeated = times[slot] > REPEATS
+        seeds[index, 3] = np.int64(repeated)
+        if not repeated:
+            postings += seeds[index, 2] - entry
+    return postings
+
+
+@kernel()
+def find_crowd(
+    candidates: NDArray[np.int64],
+    count: np.int64,
+    stride: np.int64,
+    tiles: Hashes,
+    crowd: Hashes,
+    crowded: np.int64,
+) -> np.int64:
+    """Append to `crowd` the candidates with another one close by in the corpus, not of the same
+    run; returns the new length. Which ones are close is seen from two overlapping rows of tiles,
+    each of which remembers its last candidate."""
+    top = np.uint64(1) << np.uint64(63)
+    for index in range(count):
+        if candidates[index, 2]:
+            continue
+        at = candidates[index, 0]
+        ordinal = candidates[index, 1]
+        key = (np.uint64(ordinal + 1) << np.uint64(31)) | np.uint64(at)
+        near = False
+        for row in range(2):
+            tile = (ordinal * stride + row * (TILE // 2)) // TILE
+            slot = np.int64((np.uint64(2 * tile + row) * _MIX) >> np.uint64(40)) & (len(tiles) - 1)
+            known = tiles[slot] & ~top
+            told = tiles[slot] >= top
+            other = np.int64(known >> np.uint64(31)) - 1
+            beside = False
+            if other >= 0 and (other * stride + row * (TILE // 2)) // TILE == tile:
+                earlier = np.int64(known & np.uint64(0x7FFFFFFF))
+                along = (ordinal - other) * stride == at - earlier
+                beside = not (along and abs(at - earlier) <= stride)
+                if beside and not told:
+                    crowd[crowded] = known
+                    crowded += 1
+            tiles[slot] = key | top if beside else key
+            near = near or beside
+        if near:
+            crowd[crowded] = key
+            crowded += 1
+    return crowded
+
+
+@kernel()
 def gather(
     candidates: NDArray[np.int64],
     seeds: NDArray[np.int64],
@@ -251,27 +376,16 @@ def gather(
     entry: np.int64,
     ordinals: Words,
     parameters: NDArray[np.uint64],
-) -> tuple[int, np.int64, np.int64]:
+) -> tuple[np.int64, np.int64, np.int64]:
     """Fill `candidates` with positions and ordinals, unpacked and unmasked, from entry `entry` of
     seed number `seed` on: how many there are, and where to go on."""
     bits = np.int64(parameters[4])
     mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
-    have = np.int64(-2)
-    low = high = np.uint64(0)
-    filled = 0
+    filled = np.int64(0)
     while filled < len(candidates):
-        word = (entry * bits) >> 6
-        shift = np.uint64((entry * bits) & 63)
-        if word != have:
-            # Entries of one gram are neighbours: a word is unmasked once for two or three of them.
-            low = high if word == have + 1 else unmasked(ordinals, word, parameters)
-            high = unmasked(ordinals, word + 1, parameters)
-            have = word
-        value = low >> shift
-        if np.int64(shift) + bits > 64:
-            value |= high << (np.uint64(64) - shift)
         candidates[filled, 0] = seeds[seed, 0]
-        candidates[filled, 1] = np.int64(value & mask)
+        candidates[filled, 1] = entry
+        candidates[filled, 2] = seeds[seed, 3]
         filled += 1
         entry += 1
         if entry == seeds[seed, 2]:
@@ -279,41 +393,142 @@ def gather(
             if seed == len(seeds):
                 break
             entry = seeds[seed, 1]
+    # Passes of their own over what is far away and over the masks, as in `passing`.
+    words = np.empty((filled, 2), np.uint64)
+    for index in range(filled):
+        word = (candidates[index, 1] * bits) >> 6
+        words[index, 0] = ordinals[word]
+        words[index, 1] = ordinals[word + 1]
+    for index in range(filled):
+        word = (candidates[index, 1] * bits) >> 6
+        words[index, 0] ^= siphash(np.uint64(word), parameters[5], parameters[6])
+        words[index, 1] ^= siphash(np.uint64(word + 1), parameters[5], parameters[6])
+    for index in range(filled):
+        shift = np.uint64((candidates[index, 1] * bits) & 63)
+        # In two steps, as a shift by 64 is undefined.
+        high = (words[index, 1] << np.uint64(1)) << (np.uint64(63) - shift)
+        candidates[index, 1] = np.int64(((words[index, 0] >> shift) | high) & mask)
     return filled, seed, entry
 
 
+@kernel()
+def pack_tags(rolled: Hashes) -> Words:
+    """The tags of a response's grams, 32 a word, behind one empty word, so that a window may begin
+    before the first, and before two."""
+    words = np.zeros((len(rolled) >> 5) + 4, np.uint64)
+    for index in range(len(rolled)):
+        words[(index >> 5) + 1] |= tag_of(rolled[index]) << np.uint64(2 * (index & 31))
+    return words
+
+
 @kernel(inline=True)
-def unmasked(ordinals: Words, word: np.int64, parameters: NDArray[np.uint64]) -> np.uint64:
-    """A word of the packed ordinals."""
-    return np.uint64(ordinals[word] ^ siphash(np.uint64(word), parameters[5], parameters[6]))
+def window(low: np.uint64, high: np.uint64, position: np.int64) -> np.uint64:
+    """The 32 tags from `position` on, of the word that holds its tag and the next one."""
+    shift = np.uint64(2 * (position & 31))
+    # In two steps, as a shift by 64 is undefined.
+    return np.uint64((low >> shift) | ((high << np.uint64(1)) << (np.uint64(63) - shift)))
+
+
+@kernel(inline=True)
+def tags_at(words: Words, position: np.int64) -> np.uint64:
+    """The 32 tags from `position` of a response on; at least -32."""
+    word = (position >> 5) + 1
+    return window(words[word], words[word + 1], position)
+
+
+@kernel(inline=True)
+def corpus_tags(tags: Words, position: np.int64, parameters: NDArray[np.uint64]) -> np.uint64:
+    """The 32 tags from `position` of the corpus on, unmasked; zeros beyond either end."""
+    word = position >> 5
+    low = high = np.uint64(0)
+    if 0 <= word < len(tags):
+        low = tags[word] ^ siphash(np.uint64(word), parameters[7], parameters[8])
+    word += 1
+    if 0 <= word < len(tags):
+        high = tags[word] ^ siphash(np.uint64(word), parameters[7], parameters[8])
+    return window(low, high, position)
 
 
 @kernel()
-def walk(
-    rolled: Hashes,
+def promising(
+    candidates: NDArray[np.int64],
+    count: np.int64,
+    near: Words,
+    tags: Words,
+    parameters: NDArray[np.uint64],
+    wanted: np.int64,
+) -> np.int64:
+    """Keep the candidates, in order, around whose gram `wanted` more units agree, or as many as one
+    window of tags can tell: most do not. Returns how many stay."""
+    stride = np.int64(parameters[1])
+    before = min(wanted, np.int64(15))
+    shift = np.uint64(2 * before)
+    ceiling = np.int64(len(tags)) - 1
+    words = np.empty((count, 2), np.uint64)
+    for index in range(count):
+        word = (candidates[index, 1] * stride - before) >> 5
+        words[index, 0] = tags[min(max(word, 0), ceiling)]
+        words[index, 1] = tags[min(word + 1, ceiling)]
+    for index in range(count):
+        word = (candidates[index, 1] * stride - before) >> 5
+        words[index, 0] ^= siphash(np.uint64(word), parameters[7], parameters[8])
+        words[index, 1] ^= siphash(np.uint64(word + 1), parameters[7], parameters[8])
+    kept = np.int64(0)
+    for index in range(count):
+        at = candidates[index, 0]
+        ordinal = candidates[index, 1]
+        position = ordinal * stride - before
+        differ = tags_at(near, at - before) ^ window(words[index, 0], words[index, 1], position)
+        # The gram's own tag, at place `before`, agrees unless the seed is a chance one.
+        forth = trailing_zeros(differ >> shift) >> 1  # type: ignore[call-arg]
+        back = leading_zeros((differ << np.uint64(1)) << (np.uint64(63) - shift)) >> 1
+        candidates[kept, 0] = at
+        candidates[kept, 1] = ordinal
+        # Beyond either end of the corpus there is something, if not what belongs there.
+        beyond = (position < 0) | ((position >> 5) >= ceiling)
+        enough = (forth > 0) & (min(forth - 1, 31 - before) + min(back, before) >= before)
+        kept += np.int64(enough | beyond)
+    return kept
+
+
+@kernel()
+def walk_on(
+    near: Words,
     tags: Words,
     parameters: NDArray[np.uint64],
     at: np.int64,
     diagonal: np.int64,
-    step: np.int64,
     limit: np.int64,
 ) -> np.int64:
-    """The last position, from `at` in steps of 1 or -1 to `limit`, up to which tags agree."""
-    ceiling = len(tags) * 32
-    word = np.int64(-1)
-    packed = np.uint64(0)
-    while at != limit:
-        position = at + step + diagonal
-        if position < 0 or position >= ceiling:
+    """The last position, from `at` on to `limit`, up to which tags agree."""
+    while at < limit:
+        position = at + 1
+        differ: Any = tags_at(near, position) ^ corpus_tags(tags, position + diagonal, parameters)
+        agree = trailing_zeros(differ) >> 1  # type: ignore[call-arg]
+        at += agree
+        if agree < 32:
             break
-        if position >> 5 != word:
-            word = position >> 5
-            packed = tags[word] ^ siphash(np.uint64(word), parameters[7], parameters[8])
-        tag = packed >> np.uint64(2 * (position & 31))
-        if (tag ^ tag_of(rolled[at + step])) & np.uint64(3) != np.uint64(0):
+    return min(at, limit)
+
+
+@kernel()
+def walk_back(
+    near: Words,
+    tags: Words,
+    parameters: NDArray[np.uint64],
+    at: np.int64,
+    diagonal: np.int64,
+    limit: np.int64,
+) -> np.int64:
+    """The first position, from `at` back to `limit`, from which on tags agree."""
+    while at > limit:
+        position = at - 32
+        differ: Any = tags_at(near, position) ^ corpus_tags(tags, position + diagonal, parameters)
+        agree = leading_zeros(differ) >> 1  # type: ignore[call-arg]
+        at -= agree
+        if agree < 32:
             break
-        at += step
-    return at
+    return max(at, limit)
 
 
 @kernel(inline=True)

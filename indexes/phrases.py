@@ -41,6 +41,7 @@ class PhraseSet:
         """`phrases`: pairs of place and phrase. Raises UsageError for one that is too short."""
         self._whole_words = whole_words
         self._automaton = ahocorasick.Automaton()
+        self._longest = 0
         for place, phrase in phrases:
             canonical = _canonical(phrase)
             if len(canonical) < LEAST_UNITS:
@@ -49,6 +50,7 @@ class PhraseSet:
                     f"has {len(canonical)}; make it longer or take it out"
                 )
             self._automaton.add_word(canonical, (place, len(canonical)))
+            self._longest = max(self._longest, len(canonical))
         if len(self._automaton):
             self._automaton.make_automaton()
 
@@ -68,6 +70,19 @@ class PhraseSet:
             if not kept or match.span.end > kept[-1].span.end:
                 kept.append(match)
         return kept
+
+    def unfinished(self, text: CanonicalText) -> int:
+        """The first unit from which on the text, to its end, begins a phrase; its length if there
+        is none."""
+        total, raw, offsets = len(text), text.raw, text.offsets
+        first = max(0, total - self._longest + 1)
+        end = text.units[first:].tobytes().decode("latin-1")
+        for skipped in range(len(end)):
+            if self._automaton.longest_prefix(end[skipped:]) == len(end) - skipped:
+                start = int(offsets[first + skipped])
+                if not (self._whole_words and start > 0 and raw[start - 1].isalnum()):
+                    return first + skipped
+        return total
 
     def _matches(self, text: CanonicalText) -> Iterator[PhraseMatch]:
         raw, offsets = text.raw, text.offsets
@@ -114,6 +129,8 @@ def read_phrases(index: Path, manifest: Manifest, key: Key) -> list[str]:
     """The phrases stored with an index. Raises IndexDamagedError."""
     phrases: list[str] = []
     for name in manifest.phrases:
+        if not name.startswith("phrases-"):
+            continue
         try:
             blob = (index / name).read_bytes()
         except OSError as error:

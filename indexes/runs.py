@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from guardrail.indexes.documents import Document
 from guardrail.indexes.grams import GramKey, Hashes, hash_grams, roll_grams, tag_of
+from guardrail.indexes.passages import Windows, document_windows
 from guardrail.indexes.sealed import Sealer, WordKey, Words
+from guardrail.indexes.signatures import SignatureKey
 from guardrail.jit import kernel
 from guardrail.keys import Key, fingerprint
-from guardrail.text import Offsets, canonical_units
+from guardrail.text import CanonicalText, Offsets, canonical_units
 
 PARTITIONS = 256
 # Ordinals of a run are padded to this, so that its tags (2 bits a unit) fill whole words.
@@ -37,13 +39,15 @@ Entries = NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Which grams an index stores: `gram` units long, starting at every `stride`-th unit.
+    """Which grams an index stores: `gram` units long, starting at every `stride`-th unit; and
+    whether it stores signatures of passages besides.
 
     Any shared run of `bound` units is found, whatever its alignment.
     """
 
     gram: int
     stride: int
+    passages: bool = False
 
     @property
     def bound(self) -> int:
@@ -87,6 +91,7 @@ class GramSource(Protocol):
     def entries(self, partition: int) -> Entries: ...
     def tags(self) -> Iterator[Words]: ...
     def marks(self) -> Iterator[NDArray[np.uint32]]: ...
+    def windows(self) -> Iterator[Windows]: ...
     def documents(self) -> Iterator[DocumentRow]: ...
 
 
@@ -106,6 +111,7 @@ class RunWriter:
         self.key = key
         self.written: list[str] = []
         self._gram_key = GramKey.derive(key)
+        self._signature_key = SignatureKey.derive(key)
         self._sealer = Sealer.derive(key, "run")
         self._reset()
 
@@ -113,6 +119,7 @@ class RunWriter:
         self._hashes: list[Hashes] = []
         self._tags = np.zeros(0, np.uint64)
         self._marks: list[NDArray[np.uint32]] = []
+        self._windows: list[Words] = []
         self._rows: list[DocumentRow] = []
         self._ordinals = 0
 
@@ -127,6 +134,10 @@ class RunWriter:
             write_tags(rolled, self._tags, self._ordinals * stride)
             self._hashes.append(hash_grams(rolled[::stride].copy(), self._gram_key))
             self._marks.append(_marks(offsets, count, stride))
+            if self.grid.passages:
+                text = CanonicalText(document.text, units, offsets)
+                windows = document_windows(text, len(self._rows), self._signature_key)
+                self._windows.append(windows.pack())
         self._rows.append(
             DocumentRow(
                 id=document.id,
@@ -168,6 +179,7 @@ class RunWriter:
             "entries": entries,
             "tags": self._tags[:words],
             "marks": np.append(marks, np.zeros(len(marks) % 2, np.uint32)).view(np.uint64),
+            "windows": np.concatenate((*self._windows, np.zeros(0, np.uint64))),
         }
         np.save(self.folder / f"{name}.starts.npy", starts)
         for kind, array in content_of.items():
@@ -190,7 +202,7 @@ class Run:
         self._mark_count = int(content["marks"])
         self._keys = {
             kind: WordKey.derive(key, f"run {content['nonce']} {kind}")
-            for kind in ("entries", "tags", "marks")
+            for kind in ("entries", "tags", "marks", "windows")
         }
         self._starts = np.load(folder / f"{name}.starts.npy", allow_pickle=False)
         self._arrays = {
@@ -218,6 +230,9 @@ class Run:
     def marks(self) -> Iterator[NDArray[np.uint32]]:
         words = self._words("marks", 0, len(self._arrays["marks"]))
         yield words.view(np.uint32)[: self._mark_count]
+
+    def windows(self) -> Iterator[Windows]:
+        yield Windows.unpack(self._words("windows", 0, len(self._arrays["windows"])))
 
     def documents(self) -> Iterator[DocumentRow]:
         for id_, collection, labels, *numbers in self._content()["rows"]:

@@ -1,9 +1,10 @@
 """One immutable part of an index, as it is searched: arrays mapped from files.
 
-Lookup of a hash: its first `bucket_bits` bits choose a bucket of the directory (the range of its
-entries), the next 16 bits are compared with the entries' remainders. Entries that agree give
-ordinals, which give document and offset. An ordinal that is found by chance is harmless: the tags,
-two bits of every gram's hash at every unit, tell how far the match really goes.
+Lookup of a hash: the filter turns nearly all away that the index does not have. The first
+`bucket_bits` bits choose a bucket of the directory (the range of its entries), the next 16 bits are
+compared with the entries' remainders. Entries that agree give ordinals, which give document and
+offset. An ordinal that is found by chance is harmless: the tags, two bits of every gram's hash at
+every unit, tell how far the match really goes.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError, IndexVersionError
+from guardrail.indexes.chaining import LEAST, NO_RUNS, Runs, chain, find_runs
 from guardrail.indexes.grams import Hashes, siphash
 from guardrail.indexes.matching import DEAD, Matches, find_matches
+from guardrail.indexes.passages import Passages
 from guardrail.indexes.runs import MARK_EVERY, DocumentRow, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.indexes.segment_writer import (
@@ -33,6 +36,9 @@ from guardrail.indexes.segment_writer import (
 )
 from guardrail.jit import kernel
 from guardrail.keys import Key
+
+# Documents of the same collection and labels, which a policy cannot tell apart.
+Group = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +66,18 @@ class Segment:
             raise IndexDamagedError(
                 f"{folder / 'directory'} is damaged; restore it or build the index again"
             )
+        self._filter = self._map("filter", np.uint64)
         self._remainders = self._map("remainders", np.uint16)
         self._ordinals = self._map("ordinals", np.uint64)
         self._tags = self._map("tags", np.uint64)
         self._marks = self._map("marks", np.uint64)
         self._names = self._map("names", np.uint8)
+        self.passages = Passages(info.id, key, self._map) if grid.passages else None
         self._mark_key = WordKey.derive(key, f"marks {info.id}")
         head, self.table = self._read_documents()
-        self.groups = [(collection, tuple(labels)) for collection, labels in head["groups"]]
+        self.groups: list[Group] = [
+            (collection, tuple(labels)) for collection, labels in head["groups"]
+        ]
         self._blocks = np.concatenate(([0], np.cumsum(head["blocks"], dtype=np.int64)))
         counts = np.maximum(
             (self.table["units"].astype(np.int64) - grid.gram) // grid.stride + 1, 0
@@ -116,21 +126,39 @@ class Segment:
             )
         return told, np.frombuffer(rows, _ROW)
 
-    def match(self, rolled: Hashes, hashes: Hashes, least: int) -> Matches:
-        """All maximal runs of at least `least` units that the response shares with a document."""
-        matches: Matches = find_matches(
+    def match(
+        self,
+        rolled: Hashes,
+        hashes: Hashes,
+        least: int,
+        only: NDArray[np.bool_] | None = None,
+    ) -> tuple[Matches, Runs]:
+        """All maximal runs of at least `least` units that the response shares with a document, and
+        the runs that lie close together in the corpus, chained; none where no chain is heavy
+        enough. With `only`, no documents but the rows that it marks."""
+        facts = self._facts
+        if only is not None:
+            facts = facts.copy()
+            facts[~only, 1] |= np.uint32(DEAD)
+        matches, crowd = find_matches(
             rolled,
             hashes,
             self._parameters,
+            self._filter,
             self._directory,
             self._remainders,
             self._ordinals,
             self._tags,
             self._starts,
-            self._facts,
+            facts,
             least,
         )
-        return matches
+        if len(crowd) == 0:
+            return matches, NO_RUNS
+        crowd.sort()
+        runs = find_runs(crowd, rolled, self._parameters, self._tags, self._starts, facts)
+        best = chain(runs, self.grid.gram)
+        return matches, runs if best >= 4 * LEAST else NO_RUNS
 
     def place(self, row: int, start: int, units: int) -> Place:
         """The place of `units` canonical units from unit `start` of document number `row`.

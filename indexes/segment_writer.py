@@ -19,14 +19,16 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from guardrail.indexes.gram_filter import FilterWriter
 from guardrail.indexes.matching import WINDOW
+from guardrail.indexes.passages import Windows, write_passages
 from guardrail.indexes.runs import PARTITIONS, Entries, GramSource, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.jit import kernel
 from guardrail.keys import Key
 
-# Entries a bucket of the directory holds on average; at 4 bytes a bucket, 0.5 byte an entry.
-BUCKET_ENTRIES = 8
+# Entries a bucket of the directory holds on average; at 4 bytes a bucket, 1/8 byte an entry.
+BUCKET_ENTRIES = 32
 MIN_BUCKET_BITS, MAX_BUCKET_BITS = 16, 24
 REMAINDER_BITS = 16
 NAMES_BLOCK = 256
@@ -121,6 +123,9 @@ def write_segment(
         folder / "marks", _paired(m for s in sources for m in s.marks()), key, segment_id, "marks"
     )
 
+    if grid.passages:
+        files |= write_passages(folder, segment_id, _windows(sources), key, _write_arrays)
+
     def sorted_partition(partition: int) -> tuple[Entries, int]:
         parts = [
             source.entries(partition) + np.uint64(base)
@@ -132,6 +137,8 @@ def write_segment(
 
     grams = dropped = 0
     directory = DigestedFile(folder / "directory")
+    filtering = FilterWriter(grams_at_most, hash_bits)
+    filters = DigestedFile(folder / "filter")
     remainders = DigestedFile(folder / "remainders")
     packer = OrdinalPacker(
         folder / "ordinals", ordinals, WordKey.derive(key, f"ordinals {segment_id}")
@@ -149,13 +156,17 @@ def write_segment(
             low = (middle << np.uint64(24 + bits)) >> np.uint64(48)
             spare = bits + REMAINDER_BITS - hash_bits
             remainders.write(((low >> np.uint64(spare)) << np.uint64(spare)).astype("<u2"))
+            prefixes = (np.uint64(partition) << np.uint64(32)) | middle
+            filters.write(filtering.add(prefixes << np.uint64(24)))
             packer.write(entries.astype(np.uint32))
             grams += len(entries)
             dropped += lost
             progress((partition + 1) / PARTITIONS)
     directory.write(np.array([grams], "<u4"))
     remainders.write(np.zeros(WINDOW, "<u2"))
+    filters.write(filtering.finish())
     files["directory"] = directory.close()
+    files["filter"] = filters.close()
     files["remainders"] = remainders.close()
     files["ordinals"] = packer.close()
     return SegmentInfo(
@@ -311,6 +322,22 @@ def _write_all(path: Path, blobs: Sequence[bytes]) -> tuple[int, str]:
     for blob in blobs:
         file.write(np.frombuffer(blob, np.uint8))
     return file.close()
+
+
+def _write_arrays(path: Path, chunks: Iterator[NDArray[Any]]) -> tuple[int, str]:
+    file = DigestedFile(path)
+    for chunk in chunks:
+        file.write(chunk)
+    return file.close()
+
+
+def _windows(sources: Sequence[GramSource]) -> Iterator[Windows]:
+    """The windows of all sources, with rows numbered through."""
+    rows = 0
+    for source in sources:
+        for part in source.windows():
+            yield Windows(part.rows + np.uint32(rows), part.starts, part.signatures)
+        rows += sum(1 for _ in source.documents())
 
 
 def _write_masked(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from guardrail.indexes.manifest import Manifest
 from guardrail.indexes.sealed import Sealer
 from guardrail.indexes.segment import Segment
 from guardrail.keys import Key
+
+_CHUNK = 4 << 20
 
 
 def read_tombstones(
@@ -58,6 +60,24 @@ def write_durably(path: Path, blob: bytes) -> tuple[int, str]:
         file.flush()
         os.fsync(file.fileno())
     return len(blob), hashlib.sha256(blob).hexdigest()
+
+
+def check_file(path: Path, size: int, digest: str) -> Iterator[str]:
+    """One sentence for a file that is not what the manifest says, nothing for one that is."""
+    actual = hashlib.sha256()
+    count = 0
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                actual.update(chunk)
+                count += len(chunk)
+    except OSError as error:
+        yield f"{path} cannot be read: {error.strerror}; restore it or build the index again"
+        return
+    if count != size:
+        yield (f"{path} has {count} bytes, the manifest says {size}; restore it or build again")
+    elif actual.hexdigest() != digest:
+        yield f"{path} was altered after it was written; restore it or build the index again"
 
 
 def _prefix(segment_id: str) -> str:

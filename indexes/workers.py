@@ -17,13 +17,16 @@ from pathlib import Path
 
 from guardrail.errors import CorpusIndexError, GuardrailError
 from guardrail.indexes.documents import Unreadable
+from guardrail.indexes.identifiers import Identifiers, Identify
 from guardrail.indexes.readers import ReadOptions, Unit, read
+from guardrail.indexes.record_table import RecordCollector, RecordRows
+from guardrail.indexes.records import RecordFinder
 from guardrail.indexes.runs import Grid, RunWriter
 from guardrail.indexes.sealed import Sealer
 from guardrail.keys import Key
 
 # The files of a run, whose names start with the run's: see `RunWriter.flush`.
-_RUN_FILES = ("starts.npy", "entries.npy", "tags.npy", "marks.npy", "rows")
+_RUN_FILES = ("starts.npy", "entries.npy", "tags.npy", "marks.npy", "windows.npy", "rows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Task:
     grid: Grid
     key: Key
     options: ReadOptions
+    records: tuple[RecordFinder, ...] = ()
+    identify: Identify | None = None
 
     @property
     def name(self) -> str:
@@ -44,6 +49,10 @@ class Task:
     @property
     def record(self) -> Path:
         return self.work / f"{self.name}.done"
+
+    @property
+    def record_rows(self) -> Path:
+        return self.work / f"{self.name}.records"
 
 
 @dataclass(slots=True)
@@ -57,6 +66,7 @@ class Done:
     units: int = 0
     short: int = 0
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    identifiers: list[tuple[str, str, list[tuple[str, str]]]] = field(default_factory=list)
 
 
 def load_done(task: Task) -> Done | None:
@@ -69,6 +79,14 @@ def load_done(task: Task) -> Done | None:
         return None
 
 
+def load_records(task: Task) -> RecordRows:
+    """The records that a finished unit left."""
+    if not task.records:
+        return RecordRows.none()
+    sealer = Sealer.derive(task.key, "work")
+    return RecordRows.unpack(sealer.open(task.record_rows.read_bytes(), f"{task.name} records"))
+
+
 def _digest(task: Task, runs: Iterable[str]) -> str:
     """Of all that a unit wrote. Cheaper than making runs durable: what a crash of the machine left
     incomplete is read again."""
@@ -77,6 +95,8 @@ def _digest(task: Task, runs: Iterable[str]) -> str:
         for part in _RUN_FILES:
             with (task.work / f"{name}.{part}").open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
+    if task.records:
+        digest.update(hashlib.sha256(task.record_rows.read_bytes()).digest())
     return digest.hexdigest()
 
 
@@ -91,7 +111,7 @@ def run_tasks(tasks: list[Task], jobs: int, strict: bool) -> Iterator[tuple[Task
     pool = ProcessPoolExecutor(
         min(jobs, len(tasks)),
         multiprocessing.get_context("spawn"),
-        initializer=_become_worker,
+        initializer=become_worker,
         initargs=(os.getpid(),),
     )
     source = iter(tasks)
@@ -121,7 +141,7 @@ def run_tasks(tasks: list[Task], jobs: int, strict: bool) -> Iterator[tuple[Task
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _become_worker(parent: int) -> None:
+def become_worker(parent: int) -> None:
     """Leave interrupts to the parent, and do not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
@@ -135,20 +155,33 @@ def _become_worker(parent: int) -> None:
 def _work(task: Task) -> Done:
     """Read one unit and write its runs; in a worker process."""
     writer = RunWriter(task.work, task.name, task.grid, task.key)
+    collector = RecordCollector(task.key)
+    sealer = Sealer.derive(task.key, "work")
     done = Done(runs=[])
+    found = Identifiers()
     for item in read(task.unit, task.options):
         if isinstance(item, Unreadable):
             done.unreadable.append((item.source, item.reason))
             continue
         units = writer.add(item)
+        for finder in task.records:
+            for record in finder.find(item):
+                collector.add(record, item)
+        if task.identify is not None:
+            for kind, value, _, _ in task.identify(item.text):
+                found.add(kind, value, [(item.collection, item.id)])
         done.documents += item.offset == 0
         done.chars += len(item.text)
         done.units += units
         done.short += item.offset == 0 and units < task.grid.bound
     writer.flush()
+    if task.records:
+        blob = sealer.seal(collector.rows().pack(), f"{task.name} records")
+        task.record_rows.write_bytes(blob)
+    done.identifiers = [(one.kind, one.value, list(one.documents)) for one in found.all()]
     done.runs = writer.written
     done.digest = _digest(task, done.runs)
-    blob = Sealer.derive(task.key, "work").seal(json.dumps(asdict(done)).encode(), task.name)
+    blob = sealer.seal(json.dumps(asdict(done)).encode(), task.name)
     aside = task.record.with_suffix(".new")
     with aside.open("wb") as file:
         file.write(blob)

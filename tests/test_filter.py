@@ -63,7 +63,7 @@ def test_clean_text_passes_untouched(rail: Guardrail) -> None:
     assert verdict.action is Action.ALLOW
     assert verdict.text == CLEAN
     assert verdict.findings == ()
-    assert verdict.coverage == {"overlap": 1.0, "phrases": 1.0}
+    assert verdict.coverage == dict.fromkeys(("pii", "secrets", "overlap", "phrases"), 1.0)
     assert verdict.timings["total"] > 0
 
 
@@ -121,10 +121,11 @@ def test_redacted_json_stays_json(rail: Guardrail) -> None:
 
 def test_a_leak_that_meets_over_a_removed_span_is_refused(corpus: Path) -> None:
     """Two halves too short to count, with a leak between them that is taken out: what is left
-    would be one leak."""
+    would be one leak. (Left to itself, the chain of the two halves is redacted.)"""
     text = """
 version: 1
 rules:
+  - {name: edited, when: {kind: near-verbatim}, action: allow}
   - {name: long, when: {min_length: 48}, action: redact}
   - {name: rest, when: {}, action: allow}
 redaction: {style: remove}
@@ -224,7 +225,7 @@ def test_errors_hold_no_text(rail: Guardrail) -> None:
 
 def test_nothing_to_check_against() -> None:
     with pytest.raises(UsageError, match="nothing to check against"):
-        Guardrail.from_policy()
+        Guardrail.from_policy(Policy(version=1, rules=()))
 
 
 def test_missing_index_key_and_wrong_key(

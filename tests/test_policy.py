@@ -77,7 +77,8 @@ def test_the_default_policy() -> None:
         (finding(matched=length - 1, words=words - 1), ("allow", "verbatim-short")),
         (finding(matched=None, words=None), ("flag", None)),
         (finding("phrase"), ("redact", "phrase")),
-        (finding("near-verbatim", matched=300, words=60), ("flag", None)),
+        (finding("near-verbatim", matched=300, words=60), ("redact", "near-verbatim")),
+        (finding("near-verbatim", matched=30, words=6), ("allow", "near-verbatim-short")),
         (finding("something-new"), ("flag", None)),
     ]
     results = policy.decide([found for found, _ in cases], ()).findings
@@ -89,7 +90,7 @@ def test_the_default_policy_refuses_what_could_not_be_judged() -> None:
     decision = policy.decide((), [Failure("overlap", "deadline", 0.5)])
     assert decision.action is decision.would is Action.REFUSE
     assert policy.redactor == Redaction("label", "[REDACTED]")
-    assert policy.detectors == {}
+    assert set(policy.detectors) == {"pii", "secrets"}
 
 
 CONDITIONS = [
@@ -388,7 +389,7 @@ ERRORS = [
     ("version: true\nrules: []", ["p:1: version: given true; this program reads version 1"]),
     (R + "rules: []", ["p:3: rules: given twice, first on line 2; keep one of them"]),
     (R + "refusl: x", ["p:3: refusl: unknown field (did you mean refusal?); allowed: version, "
-                       "detectors, key, rules, failure, failures, redaction, refusal"]),
+                       "detectors, key, rules, excuses, failure, failures, redaction, refusal"]),
     (R + "1: x", ["p:3: given a field name that is not text; put it in quotes"]),
     (R + "? [a]\n: x", ["p:3: given a field name that is not text; put it in quotes"]),
     (R + "<<: {failure: allow}", ["p:3: given a field name that is not text; put it in quotes"]),
@@ -413,9 +414,11 @@ ERRORS = [
     (R + "redaction: {text: '{name}'}",
      ["p:3: redaction.text: holds an unknown placeholder; allowed: {kind}"]),
     (R + "detectors:\n  a: {type: magic}",
-     ["p:4: detectors.a.type: given 'magic'; allowed: overlap, phrases, memorization"]),
+     ["p:4: detectors.a.type: given 'magic'; allowed: overlap, passages, phrases, pii, secrets, "
+      "memorization"]),
     (R + "detectors:\n  a: {}",
-     ["p:4: detectors.a.type: missing; allowed: overlap, phrases, memorization"]),
+     ["p:4: detectors.a.type: missing; allowed: overlap, passages, phrases, pii, secrets, "
+      "memorization"]),
     (R + "detectors:\n  a: 5", ["p:4: detectors.a: given 5; a mapping of fields is needed"]),
     (R + "detectors:\n  a:\n    type: overlap",
      ["p:4: detectors.a.indexes: missing; it has no default"]),
@@ -475,7 +478,7 @@ RULE_ERRORS = [
     ("  - name: a\n    action: flag\n    when:\n      any:\n        - min_wrds: 3",
      ["p:7: rules[0].when.any[0].min_wrds: unknown field (did you mean min_words?); allowed: "
       "detector, kind, collection, label, overlaps, min_length, max_length, min_words, max_words, "
-      "min_score, max_score"]),
+      "min_score, max_score, in_prompt"]),
     ("  - {name: a, action: flag, when: {kind: x}}\n  - {name: a, action: flag, when: {kind: y}}",
      ["p:4: rules[1].name: a second rule is named 'a'"]),
     ("  - {name: a, action: flag}\n  - {name: b, action: flag, when: {kind: y}}",
@@ -498,8 +501,8 @@ RULE_ERRORS = [
         "p:5: rules[2].name: a second rule is named 'a'",
         "p:5: rules[2]: rule 'a' is never reached: all that it could match is decided by rule 'a' "
         "above; move it up or remove it",
-        "p:6: x: unknown field; allowed: version, detectors, key, rules, failure, failures, "
-        "redaction, refusal",
+        "p:6: x: unknown field; allowed: version, detectors, key, rules, excuses, failure, "
+        "failures, redaction, refusal",
     ]),
 ]  # fmt: skip
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from guardrail.errors import UsageError
 from guardrail.findings import Span, merge_spans
-from guardrail.redact import JOIN_GAP, MASK, Redaction, plan_edits, redact
+from guardrail.redact import JOIN_GAP, MASK, Redaction, Redactor, plan_edits, redact
 
 LABEL = Redaction(text="[X]")
 MASKED = Redaction("mask")
@@ -204,9 +205,16 @@ def test_an_unknown_style_is_refused() -> None:
         Redaction("blur")  # type: ignore[arg-type]
 
 
-def test_json_nested_too_deep_to_parse_is_plain_text() -> None:
+def test_json_nested_too_deep_for_a_parser_stays_json() -> None:
     text = "[" * 100_000 + "1" + "]" * 100_000
-    assert redact(text, [Span(100_000, 100_001)], LABEL) == text.replace("1", "[X]")
+    assert redact(text, [Span(100_000, 100_001)], LABEL) == text.replace("1", '"[X]"')
+
+
+def test_what_stops_being_json_is_prose_from_there_on() -> None:
+    plain, spans = marked('{"a": «1», "b": maybe «2»}\n```\n«3»\n```')
+    assert redact(plain, spans, LABEL) == '{"a": "[X]", "b": maybe [X]}\n```\n[X]\n```'
+    plain, spans = marked("[1] «a `b` c» and «`d`»")
+    assert redact(plain, spans, LABEL) == "[1] [X] and [X]"
 
 
 def test_numbers_longer_than_python_reads_are_json() -> None:
@@ -250,6 +258,9 @@ any_json = st.recursive(
     ),
     max_leaves=12,
 )
+any_value = st.lists(any_json, max_size=4) | st.dictionaries(
+    st.text(max_size=6), any_json, max_size=4
+)
 
 
 def as_text(value: Any, data: st.DataObject) -> str:
@@ -275,7 +286,7 @@ def check_json_is_gone(text: str, spans: list[Span], style: Redaction) -> None:
             assert set(range(*token.span())) <= edited
 
 
-@given(any_json, ANY_STYLE, st.data())
+@given(any_value, ANY_STYLE, st.data())
 def test_json_stays_json(value: Any, style: Redaction, data: st.DataObject) -> None:
     text = as_text(value, data)
     spans = data.draw(spans_in(text))
@@ -284,7 +295,7 @@ def test_json_stays_json(value: Any, style: Redaction, data: st.DataObject) -> N
     check_outside(text, spans, style)
 
 
-@given(st.lists(any_json, min_size=1, max_size=4), ANY_STYLE, st.data())
+@given(st.lists(any_value, min_size=1, max_size=4), ANY_STYLE, st.data())
 def test_json_lines_stay_json_lines(
     values: list[Any], style: Redaction, data: st.DataObject
 ) -> None:
@@ -298,7 +309,7 @@ def test_json_lines_stay_json_lines(
     check_json_is_gone(text, spans, style)
 
 
-@given(any_json, ANY_STYLE, st.text("ab \n>", max_size=8), st.data())
+@given(any_value, ANY_STYLE, st.text("ab \n>", max_size=8), st.data())
 def test_json_in_a_block_stays_json(
     value: Any, style: Redaction, around: str, data: st.DataObject
 ) -> None:
@@ -375,6 +386,56 @@ def test_fences_and_backticks_stay_balanced(
     check_outside(text, spans, style)
 
 
+def pieces_of(text: str, cuts: list[int]) -> list[str]:
+    edges = [0, *sorted({min(cut, len(text)) for cut in cuts}), len(text)]
+    return [text[a:b] for a, b in pairwise(edges)]
+
+
+def in_pieces(text: str, spans: list[Span], style: Redaction, chunks: list[str]) -> str:
+    """What a Redactor makes of the chunks, each span given as late as it may be."""
+    redactor = Redactor(style)
+    out: list[str] = []
+    seen = settled = 0
+    waiting = sorted(spans, key=lambda span: span.start)
+    for chunk in chunks:
+        seen += len(chunk)
+        settled = min((span.start for span in waiting if span.end > seen), default=seen)
+        now = [span for span in waiting if span.end <= seen and span.start < settled]
+        waiting = [span for span in waiting if span not in now]
+        parts = redactor.feed(chunk, now, (), settled)
+        out += [part.text for part in parts]
+    out += [part.text for part in redactor.feed("", waiting, (), seen, final=True)]
+    return "".join(out)
+
+
+@given(
+    markdown
+    | any_value.map(json.dumps)
+    | st.lists(any_value, min_size=1, max_size=3).map(lambda v: "\n".join(map(json.dumps, v)))
+    | any_value.map(lambda value: f"ab\n```json\n{json.dumps(value, indent=1)}\n```\nab"),
+    st.text('ab{}[]"\\`~ \r\nu0d8\u0301', max_size=12),
+    ANY_STYLE,
+    st.data(),
+)
+def test_every_chunking_gives_the_same(
+    text: str, after: str, style: Redaction, data: st.DataObject
+) -> None:
+    text += after
+    spans = data.draw(spans_in(text))
+    whole = redact(text, spans, style)
+    cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=8))
+    assert in_pieces(text, spans, style, pieces_of(text, cuts)) == whole
+    assert in_pieces(text, spans, style, list(text)) == whole
+
+
+def test_a_stream_keeps_no_more_than_it_looks_back_at() -> None:
+    for unit in ("lorem ipsum ", "```\nab\n```\n", '{"a": "b\\u00e9"}\n', "- ", "\r\n", "> `"):
+        redactor = Redactor(LABEL)
+        for number in range(3000):
+            redactor.feed(unit, (), (), number * len(unit) - 30)
+        assert len(redactor._text) < 400
+
+
 @given(st.text(st.characters(categories=("L", "N")), max_size=40), ANY_STYLE, st.data())
 def test_every_covered_character_of_words_is_gone(
     text: str, style: Redaction, data: st.DataObject
@@ -406,7 +467,7 @@ SIZE = 10_000_000
 HEAVY = [
     ("prose", "lorem ipsum dolor\n", None),
     ("json", '{"a": ["lorem \\n ipsum", 12345]},', "[{}]"),
-    ("one string", "lorem \\n ipsum ", '"{}"'),
+    ("one string", "lorem \\n ipsum ", '["{}"]'),
     ("blanks", " ", None),
     ("quotes", ">", None),
     ("marks", "\u0301", None),

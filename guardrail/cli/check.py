@@ -6,13 +6,17 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from guardrail.cli.output import console, print_json, printable
 from guardrail.errors import UsageError
-from guardrail.findings import Action, Failure, Verdict
+from guardrail.findings import Action, Failure, Finding, Verdict
+
+if TYPE_CHECKING:
+    from guardrail.detector import Entitlements
+    from guardrail.policy import Policy
 
 # Exit status of the strongest verdict; 1 is an error, 2 a wrong command line.
 STATUS = {Action.ALLOW: 0, Action.FLAG: 10, Action.REDACT: 11, Action.REFUSE: 12}
@@ -48,6 +52,29 @@ def check(
     policy: Annotated[
         str | None, typer.Option("--policy", help="A policy file. Default: the built-in policy.")
     ] = None,
+    background: Annotated[
+        list[str] | None,
+        typer.Option("--background", help="Folder of a public index (repeatable)."),
+    ] = None,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option("--prompt", help="Text that the user supplied (repeatable)."),
+    ] = None,
+    prompt_file: Annotated[
+        list[str] | None,
+        typer.Option("--prompt-file", help="File with text that the user supplied (repeatable)."),
+    ] = None,
+    entitled: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--entitled",
+            help="What the caller may see: COLLECTION, label:LABEL or document:COLLECTION/ID "
+            "(repeatable).",
+        ),
+    ] = None,
+    explained: Annotated[
+        bool, typer.Option("--explain", help="Tell for each finding how the rules decided.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a text.")] = False,
 ) -> None:
     """Check texts against indexes and print what may be sent.
@@ -55,22 +82,61 @@ def check(
     The exit status is that of the strongest verdict: 0 allow, 10 flag, 11 redact, 12 refuse.
     """
     from guardrail.assembly import Guardrail
+    from guardrail.explain import explain
 
     if sum(given is not None for given in (text, file or None, jsonl or None)) > 1:
         raise UsageError("give a text, --file or --jsonl, and only one of these")
-    guardrail = Guardrail.from_policy(policy, indexes=index or [], key=key_file, check_indexes=True)
+    guardrail = Guardrail.from_policy(
+        policy,
+        indexes=index or [],
+        background=background or [],
+        key=key_file,
+        check_indexes=True,
+    )
+    supplied = [*(prompt or []), *(_decode(_read(name)) for name in prompt_file or [])]
+    entitlements = _entitlements(entitled or [])
+    if explained and supplied and not guardrail.policy.excuses.prompt and not as_json:
+        console().print(
+            "  note  the prompt excuses nothing: the policy does not say excuses.prompt"
+        )
     strongest = Action.ALLOW
     for source, item in _texts(text, file or [], jsonl or [], text_field):
         if isinstance(item, Failure):
             verdict = Verdict(Action.REFUSE, guardrail.policy.refusal, (), (item,), {"input": 0.0})
         else:
-            verdict = guardrail.check(item)
+            verdict = guardrail.check(item, prompt=supplied, entitlements=entitlements)
         strongest = max(strongest, verdict.action)
         if as_json:
-            print_json({"source": source, **verdict.to_dict()})
+            told = verdict.to_dict()
+            if explained:
+                for finding, shown in zip(verdict.findings, told["findings"], strict=True):
+                    shown["explanation"] = explain(guardrail.policy, finding).to_dict()
+            print_json({"source": source, **told})
         else:
-            _print_verdict(source, item, verdict)
+            _print_verdict(source, item, verdict, guardrail.policy if explained else None)
     raise typer.Exit(STATUS[strongest])
+
+
+def _entitlements(given: list[str]) -> Entitlements:
+    """Entitlements as the command line writes them; a collection's name may be `collection:NAME`
+    where it begins like one of the other two."""
+    from guardrail.detector import Entitlements
+
+    collections, labels, documents = set(), set(), set()
+    for item in given:
+        kind, colon, name = item.partition(":")
+        if not colon or kind not in ("collection", "label", "document"):
+            collections.add(item)
+        elif kind == "collection":
+            collections.add(name)
+        elif kind == "label":
+            labels.add(name)
+        else:
+            collection, slash, identifier = name.partition("/")
+            if not slash:
+                raise UsageError(f"--entitled {item}: a document is document:COLLECTION/ID")
+            documents.add((collection, identifier))
+    return Entitlements(frozenset(collections), frozenset(labels), frozenset(documents))
 
 
 def _texts(
@@ -126,7 +192,10 @@ def _record(line: bytes, field: str) -> str | Failure:
     return Failure("input", f"the record has no text in the field {field!r}; see --text-field")
 
 
-def _print_verdict(source: str, item: str | Failure, verdict: Verdict) -> None:
+def _print_verdict(
+    source: str, item: str | Failure, verdict: Verdict, policy: Policy | None
+) -> None:
+    """A verdict for people; with `policy`, explained by it."""
     from rich.text import Text
 
     out = console()
@@ -143,6 +212,8 @@ def _print_verdict(source: str, item: str | Failure, verdict: Verdict) -> None:
         if evidence.corpus_start is not None:
             where += f", {evidence.corpus_start:,} to {evidence.corpus_end:,}"
         size = f"{evidence.matched} units" if evidence.matched is not None else ""
+        if evidence.excuse is not None:
+            where += f"; excused: {evidence.excuse}"
         out.print(
             Text(
                 f"         {finding.action!s:<6} {finding.kind} {finding.span.start}..."
@@ -150,6 +221,9 @@ def _print_verdict(source: str, item: str | Failure, verdict: Verdict) -> None:
                 "dim",
             )
         )
+        if policy is not None:
+            for line in _explained(policy, finding):
+                out.print(Text(f"                {printable(line)}", "dim"))
     if isinstance(item, str) and verdict.findings:
         out.print(_highlighted(item, verdict))
     if verdict.action >= Action.REDACT:
@@ -157,6 +231,25 @@ def _print_verdict(source: str, item: str | Failure, verdict: Verdict) -> None:
         sent.append(printable(verdict.text), "")
         out.print(sent)
     out.print()
+
+
+def _explained(policy: Policy, finding: Finding) -> Iterator[str]:
+    """An explanation, line by line."""
+    from guardrail.explain import explain
+
+    evidence = finding.evidence
+    explanation = explain(policy, finding)
+    yield explanation.why
+    yield from map(str, explanation.trials)
+    if evidence.record is not None:
+        yield f"marked as a record by {evidence.record}"
+    if evidence.excused:
+        yield (
+            f"left of a match of {(evidence.matched or 0) + evidence.excused} units, of which "
+            f"{evidence.excused} are excused; length and words are those of all that is left"
+        )
+    if evidence.copies is not None:
+        yield f"documents that hold it: at least {evidence.copies}; index {evidence.index}"
 
 
 def _highlighted(raw: str, verdict: Verdict) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +14,9 @@ from guardrail.errors import UsageError
 
 if TYPE_CHECKING:
     from guardrail.indexes.build import BuildReport
+    from guardrail.indexes.identifiers import Identify
     from guardrail.indexes.readers import ReadOptions
+    from guardrail.indexes.records import RecordFinder
     from guardrail.keys import Key
 
 app = typer.Typer(help="Build and maintain indexes of private corpora.", no_args_is_help=True)
@@ -44,17 +48,49 @@ Phrases = Annotated[
     list[str],
     typer.Option("--phrases", help="File of protected phrases, one a line (repeatable)."),
 ]
+RecordPatterns = Annotated[
+    list[str],
+    typer.Option(
+        "--record-pattern",
+        help="NAME=REGEX: protect what matches, however short (repeatable).",
+    ),
+]
+RecordFields = Annotated[
+    list[str],
+    typer.Option("--record-field", help="Field whose values are protected (repeatable)."),
+]
+RecordLabels = Annotated[
+    list[str],
+    typer.Option("--record-label", help="Label of documents whose lines are (repeatable)."),
+]
+RecordBits = Annotated[
+    float | None,
+    typer.Option("--record-bits", help="Least information of a record. Default: 18, six digits."),
+]
+WithIdentifiers = Annotated[
+    bool,
+    typer.Option(
+        "--identifiers", help="Store the personal data and secrets found in documents, sealed."
+    ),
+]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Processes. Default: all cores.")]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first document that cannot be read.")
 ]
 
 
-def load(key_file: str | None) -> Key:
-    """The key from a file, or from the environment."""
-    from guardrail.keys import key_from_environment, load_key
+def load(key_file: str | None, *indexes: str) -> Key:
+    """The key from a file, or from the environment; for public indexes the one known to all."""
+    from guardrail.errors import CorpusIndexError
+    from guardrail.indexes.manifest import peek_manifest
+    from guardrail.keys import PUBLIC_KEY, key_from_environment, load_key
 
-    return key_from_environment() if key_file is None else load_key(key_file)
+    if key_file is not None:
+        return load_key(key_file)
+    with suppress(CorpusIndexError):
+        if indexes and all(peek_manifest(Path(index)).public for index in indexes):
+            return PUBLIC_KEY
+    return key_from_environment()
 
 
 @app.command("build")
@@ -69,15 +105,28 @@ def build(
     collection_field: CollectionField = None,
     label_field: LabelField = None,
     phrases: Phrases = [],  # noqa: B006
+    record_pattern: RecordPatterns = [],  # noqa: B006
+    record_field: RecordFields = [],  # noqa: B006
+    record_label: RecordLabels = [],  # noqa: B006
+    record_bits: RecordBits = None,
     gram: Annotated[int | None, typer.Option("--gram", help="Units of a gram.")] = None,
     stride: Annotated[int | None, typer.Option("--stride", help="Units between grams.")] = None,
     max_postings: Annotated[
         int | None, typer.Option("--max-postings", help="Places kept of one gram and group.")
     ] = None,
+    passages: Annotated[
+        bool,
+        typer.Option("--passages", help="Store signatures of passages, to find reworded ones."),
+    ] = False,
+    identifiers: WithIdentifiers = False,
     jobs: Jobs = None,
     strict: Strict = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the index that is there already.")
+    ] = False,
+    public: Annotated[
+        bool,
+        typer.Option("--public", help="Of public text, to be used as background; needs no key."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -85,10 +134,14 @@ def build(
     the same command is given again."""
     from guardrail.indexes import build as building
     from guardrail.indexes.runs import Grid
+    from guardrail.keys import PUBLIC_KEY
 
-    key = load(key_file)
-    grid = Grid(gram or building.DEFAULT_GRID.gram, stride or building.DEFAULT_GRID.stride)
-    options = _options(text_field, id_field, collection, label, collection_field, label_field)
+    if public and key_file is not None:
+        raise UsageError("a public index has no secret key: leave --key-file or --public out")
+    key = PUBLIC_KEY if public else load(key_file)
+    default = building.DEFAULT_GRID
+    grid = Grid(gram or default.gram, stride or default.stride, passages)
+    options = read_options(text_field, id_field, collection, label, collection_field, label_field)
     with progress_bar(quiet=as_json) as progress:
         report = building.build(
             paths,
@@ -98,6 +151,8 @@ def build(
             grid=grid,
             max_postings=max_postings or building.DEFAULT_MAX_POSTINGS,
             phrases=_phrases(phrases),
+            records=_records(record_pattern, record_field, record_label, record_bits),
+            identify=_identify(identifiers),
             jobs=jobs,
             strict=strict,
             replace_existing=replace,
@@ -118,17 +173,24 @@ def add(
     collection_field: CollectionField = None,
     label_field: LabelField = None,
     phrases: Phrases = [],  # noqa: B006
+    record_pattern: RecordPatterns = [],  # noqa: B006
+    record_field: RecordFields = [],  # noqa: B006
+    record_label: RecordLabels = [],  # noqa: B006
+    record_bits: RecordBits = None,
+    identifiers: WithIdentifiers = False,
     jobs: Jobs = None,
     strict: Strict = False,
+    public: Annotated[bool, typer.Option("--public", help="The index is a public one.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Add the documents under PATHS to an index; one that it holds already (same collection and
     id) is replaced."""
     from guardrail.indexes import build as building
     from guardrail.indexes.manifest import read_manifest
+    from guardrail.keys import PUBLIC_KEY
 
-    key = load(key_file)
-    options = _options(text_field, id_field, collection, label, collection_field, label_field)
+    key = PUBLIC_KEY if public else load(key_file)
+    options = read_options(text_field, id_field, collection, label, collection_field, label_field)
     with progress_bar(quiet=as_json) as progress:
         report = building.add(
             paths,
@@ -136,6 +198,8 @@ def add(
             key,
             options=options,
             phrases=_phrases(phrases),
+            records=_records(record_pattern, record_field, record_label, record_bits),
+            identify=_identify(identifiers),
             jobs=jobs,
             strict=strict,
             progress=progress,
@@ -157,7 +221,7 @@ def forget(
     """Forget documents at once: nothing matches them any more. `compact` erases them from disk."""
     from guardrail.indexes.lifecycle import forget as forget_documents
 
-    report = forget_documents(index, load(key_file), ids or [], collection=collection)
+    report = forget_documents(index, load(key_file, index), ids or [], collection=collection)
     if as_json:
         print_json({"forgotten": report.forgotten, "missing": list(report.missing)})
     else:
@@ -177,7 +241,7 @@ def compact(index: Index, key_file: KeyFile = None, as_json: AsJson = False) -> 
     from guardrail.indexes.lifecycle import compact as compact_index
 
     with progress_bar(quiet=as_json) as progress:
-        report = compact_index(index, load(key_file), progress=progress)
+        report = compact_index(index, load(key_file, index), progress=progress)
     _print_compaction(asdict(report), as_json)
 
 
@@ -194,7 +258,7 @@ def merge(
     from guardrail.indexes.lifecycle import merge as merge_indexes
 
     with progress_bar(quiet=as_json) as progress:
-        report = merge_indexes(indexes, out, load(key_file), progress=progress)
+        report = merge_indexes(indexes, out, load(key_file, *indexes), progress=progress)
     _print_compaction(asdict(report), as_json)
 
 
@@ -203,7 +267,7 @@ def verify(index: Index, key_file: KeyFile = None, as_json: AsJson = False) -> N
     """Compare every file of an index with its digest, and open every sealed part."""
     from guardrail.indexes.lifecycle import verify as verify_index
 
-    problems = verify_index(index, load(key_file))
+    problems = verify_index(index, load(key_file, index))
     if as_json:
         print_json({"index": index, "sound": not problems, "problems": problems})
     elif not problems:
@@ -222,10 +286,12 @@ def info(index: Index, key_file: KeyFile = None, as_json: AsJson = False) -> Non
     import os
 
     from guardrail.indexes.lifecycle import info as tell
+    from guardrail.indexes.manifest import peek_manifest
     from guardrail.keys import ENVIRONMENT_VARIABLE
 
-    keyed = key_file is not None or ENVIRONMENT_VARIABLE in os.environ
-    told = tell(index, load(key_file) if keyed else None)
+    given = key_file is not None or ENVIRONMENT_VARIABLE in os.environ
+    keyed = given or peek_manifest(Path(index)).public
+    told = tell(index, load(key_file, index) if keyed else None)
     if as_json:
         print_json(told)
         return
@@ -238,7 +304,7 @@ def info(index: Index, key_file: KeyFile = None, as_json: AsJson = False) -> Non
     )
 
 
-def _options(
+def read_options(
     text_field: list[str],
     id_field: str,
     collection: str,
@@ -267,6 +333,38 @@ def _phrases(files: list[str]) -> list[str]:
     return phrases
 
 
+def _records(
+    patterns: list[str], fields: list[str], labels: list[str], bits: float | None
+) -> list[RecordFinder]:
+    from guardrail.indexes.records import DEFAULT_BITS, RecordRule, RecordRules
+
+    if not patterns and not fields and not labels:
+        return []
+    least = DEFAULT_BITS if bits is None else bits
+    rules = []
+    for given in patterns:
+        name, equals, pattern = given.partition("=")
+        if not equals or not pattern:
+            raise UsageError(f"--record-pattern {given}: write NAME=REGEX")
+        rules.append(RecordRule(name, pattern=pattern, min_bits=least))
+    rules += [RecordRule(_rule_name(name), field=name, min_bits=least) for name in fields]
+    rules += [RecordRule(_rule_name(name), label=name, min_bits=least) for name in labels]
+    return [RecordRules(tuple(rules))]
+
+
+def _rule_name(name: str) -> str:
+    """A field or label as the name of a rule."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:64]
+
+
+def _identify(wanted: bool) -> Identify | None:
+    if not wanted:
+        return None
+    from guardrail.classifiers.identifiers import identifiers
+
+    return identifiers
+
+
 def _print_report(report: BuildReport, out: str, done: str, bound: int, as_json: bool) -> None:
     if as_json:
         print_json({"index": out, "bound": bound, **report.to_dict()})
@@ -281,6 +379,10 @@ def _print_report(report: BuildReport, out: str, done: str, bound: int, as_json:
         out_console.print(
             f"went on from an interrupted build: {report.resumed_units} parts were there"
         )
+    if report.records:
+        out_console.print(f"{report.records:,} records are protected whatever their length")
+    if report.identifiers:
+        out_console.print(f"{report.identifiers:,} identifiers are stored with the index")
     if report.replaced:
         out_console.print(f"{report.replaced:,} documents were there already and are replaced")
     if report.short:

@@ -106,4 +106,5 @@ def _header(line: str, options: ReadOptions) -> tuple[str, list[str]]:
 
 def _wanted(names: list[str], options: ReadOptions) -> list[tuple[int, str]]:
     fields = {*options.text_fields, options.id_field, options.collection_field, options.label_field}
+    fields.update(options.record_fields)
     return [(position, name) for position, name in enumerate(names) if name in fields]

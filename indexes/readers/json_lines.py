@@ -70,6 +70,7 @@ def _parser(options: ReadOptions) -> Callable[[bytes], Any]:
     except ImportError:
         return exactly
     fields, id_field = options.text_fields, options.id_field
+    record_fields = options.record_fields
 
     def quickly(line: bytes) -> Any:
         try:
@@ -80,11 +81,14 @@ def _parser(options: ReadOptions) -> Callable[[bytes], Any]:
             for field in fields:
                 if type(record.get(field)) is not str:
                     return exactly(line)
+            for field in record_fields:
+                if type(record.get(field, "")) is not str:
+                    return exactly(line)
             return record
         return exactly(line)
 
     # A dotted field is hardly ever a key, so the first parse would be wasted.
-    return exactly if any("." in field for field in fields) else quickly
+    return exactly if any("." in field for field in (*fields, *record_fields)) else quickly
 
 
 def _blocks(source: Source) -> Iterator[bytes]:

@@ -16,7 +16,8 @@ class ReadOptions:
     `text_fields` applies to JSON Lines, JSON, CSV and Parquet: names of fields or columns, a dot
     reaching into an object (`message.body`) and through a list into each element; the texts of
     several fields are joined by an empty line. `id_field`, `collection_field` and `label_field`
-    are found in the same way; a label field holds a string or a list of strings.
+    are found in the same way; a label field holds a string or a list of strings. The values of
+    `record_fields` are handed over beside the text.
 
     `max_document_bytes` bounds what must be parsed whole: a JSON, HTML, mail, PDF or DOCX file, one
     line of JSON Lines, one row of CSV, one message of a mailbox. Something larger is `Unreadable`.
@@ -33,13 +34,14 @@ class ReadOptions:
     labels: tuple[str, ...] = ()
     collection_field: str | None = None
     label_field: str | None = None
+    record_fields: tuple[str, ...] = ()
     max_document_bytes: int = 64 * MIB
     piece_chars: int = 4_000_000
     piece_overlap: int = 16_384
     unit_bytes: int = 16 * MIB
 
     def __post_init__(self) -> None:
-        for name in ("text_fields", "labels"):
+        for name in ("text_fields", "labels", "record_fields"):
             value = getattr(self, name)
             # A bare string is a sequence of one-letter names: a mistake that would find nothing.
             if isinstance(value, str) or not all(isinstance(item, str) for item in value):

@@ -34,7 +34,12 @@ def read_parquet(source: Source) -> Iterator[Document | Unreadable]:
         if not columns:
             wanted = ", ".join(f"'{field}'" for field in options.text_fields)
             raise Rejected(f"no column {wanted}: name the columns with text_fields")
-        others = (options.id_field, options.collection_field, options.label_field)
+        others = (
+            options.id_field,
+            options.collection_field,
+            options.label_field,
+            *options.record_fields,
+        )
         columns += _columns(names, [field for field in others if field is not None])
         columns = list(dict.fromkeys(columns))
         records = RecordReader(options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from guardrail.indexes.documents import Document, Unreadable
@@ -35,12 +36,14 @@ class RecordReader:
                 if text is None:
                     return (Unreadable(place, reason),)
             id = self._id(record, place)
+            fields = self._fields(record) if options.record_fields else ()
             collection, labels = options.collection, options.labels
             if not self._plain:
                 collection, labels = self._belonging(record)
             if len(text) <= options.piece_chars:
-                return (Document(id, text, collection, labels),)
-            return documents((text,), id, options, collection, labels)
+                return (Document(id, text, collection, labels, fields=fields),)
+            pieces = documents((text,), id, options, collection, labels)
+            return (replace(piece, fields=fields) for piece in pieces)
         if type(record) is str:
             return documents((record,), place, options)
         return (Unreadable(place, "not a record: neither an object with fields nor a string"),)
@@ -62,6 +65,14 @@ class RecordReader:
         if unusable:
             reasons.append(f"no text in {_quoted(unusable)}")
         return None, "; ".join(reasons) + ": choose the fields that hold text with text_fields"
+
+    def _fields(self, record: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+        found: list[tuple[str, str]] = []
+        for field in self._options.record_fields:
+            values: list[str] = []
+            _collect(lookup(record, field), values)
+            found += [(field, value) for value in values]
+        return tuple(found)
 
     def _id(self, record: Mapping[str, Any], place: str) -> str:
         value = record.get(self._options.id_field, _ABSENT)

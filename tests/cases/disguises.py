@@ -1,13 +1,20 @@
-"""Ways to write a text that leave its canonical form as it is: tests and benchmarks use them all.
+"""Ways to write a text that must be seen through: tests and benchmarks use them all.
 
-A way that got past the filter is added here, with a word on why it worked.
+`DISGUISES` leave the canonical form as it is; `HIDDEN` do not, and are seen in views. A way that
+got past the filter is added here, with a word on why it worked.
 """
 
 from __future__ import annotations
 
+import base64
+import html
+import json
+import quopri
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import partial
+from urllib.parse import quote
 
 ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u180e\u202e\u2066\ufe0f\U000e0100"
 LOOK_ALIKES = str.maketrans("aeopcxyABEKMHOPCTX", "аеорсхуАВЕКМНОРСТХ")
@@ -46,5 +53,151 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "emoji between": lambda text: "🙂‍↔️".join(text),
     "nulls": lambda text: "\0".join(text),
     "lone surrogates": lambda text: "\ud800".join(text),
+    "concatenated strings": lambda text: " + ".join(f'"{word} "' for word in text.split()),
     "direction marks": lambda text: "\u202e" + text + "\u202c\u200f",
+}
+
+
+# --- what canonical text does not see ------------------------------------------------------------
+
+
+def caesar(text: str, shift: int) -> str:
+    """ASCII letters moved on by so many places."""
+    return "".join(
+        chr((ord(c) - base + shift) % 26 + base)
+        if (base := 97 if "a" <= c <= "z" else 65 if "A" <= c <= "Z" else 0)
+        else c
+        for c in text
+    )
+
+
+def atbash(text: str) -> str:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    mirrored = letters[::-1]
+    return text.translate(str.maketrans(letters + letters.upper(), mirrored + mirrored.upper()))
+
+
+def rot47(text: str) -> str:
+    return "".join(chr(33 + (ord(c) + 14) % 94) if "!" <= c <= "~" else c for c in text)
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def hexed(text: str, apart: str = "") -> str:
+    return text.encode().hex(apart) if apart else text.encode().hex()
+
+
+def lines(text: str, form: Callable[[int, str], str], words: int = 1) -> str:
+    """A line for every so many words."""
+    parts = text.split()
+    pieces = [" ".join(parts[first : first + words]) for first in range(0, len(parts), words)]
+    return "\n".join(form(number, piece) for number, piece in enumerate(pieces, 1))
+
+
+_MORSE_SIGNS = (
+    ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- "
+    "-..- -.-- --.. ----- .---- ..--- ...-- ....- ..... -.... --... ---.. ----."
+)
+MORSE = dict(zip("abcdefghijklmnopqrstuvwxyz0123456789", _MORSE_SIGNS.split(), strict=True))
+BRAILLE = dict(zip("abcdefghijklmnopqrstuvwxyz", "⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠅⠇⠍⠝⠕⠏⠟⠗⠎⠞⠥⠧⠺⠭⠽⠵", strict=True))
+UPSIDE_DOWN = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ɐqɔpǝɟƃɥᴉɾʞlɯuodbɹsʇnʌʍxʎz")
+
+
+def morse(text: str, word: str = " / ") -> str:
+    return word.join(
+        " ".join(MORSE[c] for c in part if c in MORSE) for part in text.lower().split()
+    )
+
+
+# Encodings of text into text: any two of them, one in the other, must be seen through.
+NESTING: dict[str, Callable[[str], str]] = {
+    "base64": b64,
+    "base32": lambda text: base64.b32encode(text.encode()).decode(),
+    "hexadecimal": hexed,
+    "percent": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
+    "entities": lambda text: "".join(f"&#{ord(c)};" for c in text),
+    "escapes": lambda text: "".join(f"\\u{ord(c):04x}" for c in text),
+    "ROT13": lambda text: caesar(text, 13),
+    "Atbash": atbash,
+    "reversed": lambda text: text[::-1],
+}
+
+HIDDEN: dict[str, Callable[[str], str]] = {
+    **NESTING,
+    "base64 for URLs, no padding": lambda text: (
+        base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    ),
+    # Letters of four bytes each, the last of which was taken for a fault.
+    "base64 of styled letters": lambda text: b64(_bold(text)),
+    "base64 in lines": lambda text: base64.encodebytes(text.encode()).decode(),
+    "base64 in quoted lines": lambda text: (
+        "> " + base64.encodebytes(text.encode()).decode().strip().replace("\n", "\n> ")
+    ),
+    "base64 of UTF-16": lambda text: base64.b64encode(text.encode("utf-16")).decode(),
+    "base64 that lacks its beginning": lambda text: b64("Well: " + text)[3:],
+    # It decodes to zeros, which are no text: the run must be looked at in parts.
+    "base64 behind a run of As": lambda text: "A" * 150 + b64(text),
+    "base64 in another alphabet": lambda text: b64(text).translate(FULL_WIDTH),
+    "base64, one by one": lambda text: " ".join(b64(text)),
+    "base64 with zero width": lambda text: "\u200b".join(b64(text)),
+    "base32 in small letters": lambda text: base64.b32encode(text.encode()).decode().lower(),
+    "HEXADECIMAL": lambda text: hexed(text).upper(),
+    "hexadecimal, spaced": lambda text: hexed(text, " "),
+    "hexadecimal, colons": lambda text: hexed(text, ":"),
+    "hexadecimal, 0x": lambda text: ", ".join(f"0x{byte:02X}" for byte in text.encode()),
+    "hexadecimal, \\x": lambda text: "".join(f"\\x{byte:02x}" for byte in text.encode()),
+    "code points": lambda text: " ".join(f"U+{ord(c):04X}" for c in text),
+    "binary": lambda text: " ".join(f"{byte:08b}" for byte in text.encode()),
+    "binary in one": lambda text: "".join(f"{byte:08b}" for byte in text.encode()),
+    "decimal": lambda text: " ".join(str(byte) for byte in text.encode()),
+    "a list of numbers": lambda text: str(list(text.encode())),
+    "octal": lambda text: " ".join(f"{byte:o}" for byte in text.encode()),
+    "octal escapes": lambda text: "".join(f"\\{byte:03o}" for byte in text.encode()),
+    "Morse code": morse,
+    "Morse code in lines": lambda text: morse(text, "\n"),
+    "URL": quote,
+    "URL twice": lambda text: quote(quote(text)),
+    # Canonical text takes `nbsp` for letters.
+    "HTML": lambda text: html.escape(text).replace(" ", "&nbsp;"),
+    "tags": lambda text: "".join(f"<li>{word}</li>" for word in text.split()),
+    # `n` is a letter, so each escaped line break cuts a run in two.
+    "JSON": lambda text: json.dumps({"note": text.replace(" ", "\n")}),
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text.replace(" ", "\n"))),
+    "JSON of styled letters": lambda text: json.dumps(_bold(text)),
+    "braces": lambda text: "".join(f"\\u{{{ord(c):x}}}" for c in text),
+    "quoted-printable": lambda text: quopri.encodestring(text.encode(), quotetabs=True).decode(),
+    **{f"shifted by {n}": partial(caesar, shift=n) for n in range(1, 26)},
+    "shifted without spaces": lambda text: caesar(text.replace(" ", ""), 5),
+    "ROT47": rot47,
+    "letters reversed": lambda text: " ".join(word[::-1] for word in text.split()),
+    "a letter between": lambda text: "x".join(text),
+    "doubled": lambda text: "".join(2 * c for c in text),
+    "dashed ROT13": lambda text: "-".join(caesar(text, 13)),
+    "tag characters": lambda text: "hi" + "".join(chr(0xE0000 + ord(c)) for c in text),
+    "variation selectors": lambda text: (
+        "x" + "".join(chr(0xFE00 + b if b < 16 else 0xE00F0 + b) for b in text.encode())
+    ),
+    "zero-width bits": lambda text: "".join(
+        "\u200b\u200c"[int(bit)] for byte in text.encode() for bit in f"{byte:08b}"
+    ),
+    "braille": lambda text: "".join(BRAILLE.get(c, c) for c in text.lower()),
+    "upside down": lambda text: text.lower().translate(UPSIDE_DOWN)[::-1],
+    "one word a line, numbered": lambda text: lines(text, lambda n, word: f"{n}. {word}"),
+    "three words a line, numbered": lambda text: lines(text, lambda n, word: f"{n}. {word}", 3),
+    "numbered and shuffled": lambda text: "\n".join(
+        sorted(lines(text, lambda n, word: f"{n}. {word}", 2).splitlines(), key=len)
+    ),
+    "first words": lambda text: lines(text, lambda n, word: f"- {word} comes before others"),
+    "last words": lambda text: lines(text, lambda n, word: f"The next word is: {word}."),
+    "first letters": lambda text: "\n".join(f"{c}ome line" for c in text if c.isalpha()),
+    "a table": lambda text: lines(text, lambda n, word: f"| a{n} | {word} | fine |"),
+    "CSV": lambda text: lines(text, lambda n, word: f"{n},{word},fine"),
+    "keys and words": lambda text: lines(text, lambda n, word: f"key{n}: {word}"),
+    "JSON values": lambda text: json.dumps({f"key{n}": w for n, w in enumerate(text.split())}),
+    "strings": lambda text: lines(text, lambda n, word: f'a{n} = "{word}"'),
+    "comments": lambda text: lines(text, lambda n, word: f"x{n} = run({n})  # {word}"),
+    "emphasis": lambda text: " ".join(f"**{word}** and so on" for word in text.split()),
+    "every other line": lambda text: lines(text, lambda n, word: f"{word}\nfiller number {n}", 2),
 }

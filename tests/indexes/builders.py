@@ -49,4 +49,4 @@ def search(segment: Segment, response: str, key: Key = KEY, least: int = 0) -> M
     """What the segment finds in a response; `least` defaults to the bound."""
     gram_key = GramKey.derive(key)
     rolled = roll_grams(canonical_units(response)[0], segment.grid.gram, gram_key)
-    return segment.match(rolled, hash_grams(rolled, gram_key), least or segment.grid.bound)
+    return segment.match(rolled, hash_grams(rolled, gram_key), least or segment.grid.bound)[0]

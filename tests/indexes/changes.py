@@ -28,8 +28,9 @@ State = list[set[tuple[str, str]]] | None
 
 
 def letters(seed: str) -> str:
-    """A text of its own."""
-    return "".join(random.Random(seed).choices("bcdfghjkmnpqrstvwxz", k=300))
+    """A text of its own, in words of seven letters."""
+    drawn = "".join(random.Random(seed).choices("bcdfghjkmnpqrstvwxz", k=300))
+    return " ".join(drawn[at : at + 7] for at in range(0, len(drawn), 7))
 
 
 def write_corpora(folder: Path, documents: int) -> None:

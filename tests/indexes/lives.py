@@ -22,7 +22,7 @@ from guardrail.indexes.runs import Grid
 from guardrail.text import canonical_units
 from tests.indexes.builders import KEY
 
-GRID = Grid(gram=8, stride=4)
+GRID = Grid(gram=8, stride=4, passages=True)
 # No posting of a tiny alphabet is dropped, so that the naive search is the specification.
 MAX_POSTINGS = 65535
 # Two bits a unit let a match run on past its end by chance: by n units once in 4 ** n times.
@@ -90,7 +90,7 @@ def matches(index: Index, response: str) -> list[tuple[tuple[str, str], int, int
     rolled = roll_grams(canonical_units(response)[0], index.grid.gram, index.gram_key)
     hashes = hash_grams(rolled, index.gram_key)
     found = []
-    for segment, rows in index.match(rolled, hashes, index.grid.bound):
+    for segment, rows, _ in index.match(rolled, hashes, index.grid.bound):
         for start, end, row, origin, _ in rows.tolist():
             place = segment.place(row, origin, end - start)
             found.append(((place.collection, place.document), start, end, origin, place))

@@ -33,6 +33,7 @@ from guardrail.indexes.build import build
 from guardrail.indexes.documents import Document
 from guardrail.indexes.index import Index
 from guardrail.indexes.manifest import _mac
+from guardrail.indexes.records import RecordRule, RecordRules
 from guardrail.keys import load_key, new_key, write_key
 from tests.indexes.builders import KEY
 from tests.indexes.changes import letters
@@ -54,9 +55,10 @@ RESPONSES = [document.text for document in DOCUMENTS[::5]]
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index with all kinds of files: two segments, tombstones, phrases."""
+    """An index with all kinds of files: two segments, tombstones, phrases, records."""
     path = tmp_path_factory.mktemp("sound") / "index"
-    build_index(path, DOCUMENTS[:20])
+    records = RecordRules((RecordRule("word", pattern=r"\A[a-z]{6,9}", min_bits=0),))
+    build_index(path, DOCUMENTS[:20], records=[records])
     add_to_index(path, DOCUMENTS[10:], phrases=["Project Nightjar", "Operation Wren"])
     lifecycle.forget(path, KEY, ["d0"])
     write_key(path.parent / "key", KEY)
@@ -185,7 +187,7 @@ def test_the_manifest_of_another_index_is_refused(copied: Path, foreign: Path) -
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("format_version", 2, "has format 2, this program reads format 1; use the program"),
+        ("format_version", 3, "has format 3, this program reads format 2; use the program"),
         ("canonical_version", 2, "canonical text of version 2, this program makes version 1"),
     ],
 )
@@ -347,10 +349,11 @@ def test_a_large_index_is_checked_while_it_is_used(
     verdict = guardrail.check("anything at all")
     assert verdict.action is Action.REFUSE
     assert verdict.text == guardrail.policy.refusal
-    (failure,) = verdict.failures
-    assert (failure.detector, failure.covered) == ("overlap", 0.0)
-    assert failure.reason.startswith(f"{path} was altered")
-    assert guardrail.health() == {str(copied): failure.reason}
+    assert [failure.detector for failure in verdict.failures] == ["overlap", "passages"]
+    for failure in verdict.failures:
+        assert failure.covered == 0.0
+        assert failure.reason.startswith(f"{path} was altered")
+        assert guardrail.health() == {str(copied): failure.reason}
 
 
 @pytest.mark.parametrize("pattern", ["segments/*/tags", "phrases-*", "forgotten-*"])

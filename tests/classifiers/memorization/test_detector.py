@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from guardrail import Action, Context, Evidence, Finding, Guardrail, Span
+from guardrail import Action, Context, Evidence, Finding, Guardrail, Span, StreamFilter
 from guardrail.classifiers.memorization.calibration import load_calibration
 from guardrail.classifiers.memorization.detector import MemorizationDetector
 from guardrail.classifiers.memorization.scorer import MemorizationScorer
@@ -192,6 +195,51 @@ def test_findings_corroborate_each_other(detector: MemorizationDetector, models:
     rules = {f.span: f.rule for f in verdict.findings if f.kind == "verbatim"}
     assert rules == {near.span: "both", far.span: "rest"}
     assert verdict.action is Action.REDACT
+
+
+def test_streams_are_judged_by_sentences(detector: MemorizationDetector, models: Memorised) -> None:
+    stream = Guardrail(parse_policy(RULES), [detector]).open_stream()
+    leak = models.recited[0]
+    out = "".join([stream.feed(word) for word in re.findall(r"\S+\s*|\s+", leak)])
+    out += stream.flush()
+    assert stream.verdict.action is Action.REDACT
+    assert stream.verdict.failures == ()
+    assert leak[-40:] not in out
+    # Those of a whole response are of no use for its sentences.
+    upstream = MemorizationScorer(
+        models.target,
+        detector.scorer.base,
+        detector.scorer.shards,
+        detector.scorer.calibration,
+        upstream_only=True,
+    )
+    only = Filter(parse_policy(RULES), [MemorizationDetector("memory", upstream)])
+    logprobs = [-0.5] * len(upstream.encode(leak))
+    assert only.check(leak, Context(logprobs=logprobs)).failures == ()
+    blind = StreamFilter(only, Context(logprobs=logprobs))
+    assert blind.feed(leak) + blind.flush() == parse_policy(RULES).refusal
+    assert "log-probabilities are needed" in blind.verdict.failures[0].reason
+    upstream.close()
+
+
+def test_what_a_disguise_says_is_not_scored(
+    detector: MemorizationDetector, models: Memorised
+) -> None:
+    """It was written in other tokens. The models run once, over the text as it stands."""
+    leak = models.recited[0]
+    seen: list[str] = []
+
+    class Watched(MemorizationDetector):
+        def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
+            seen.append(text.raw)
+            return super().scan(text, context)
+
+    policy = parse_policy(RULES.replace("min_words: 6", "min_words: 1"))
+    rail = Guardrail(policy, [Watched("memory", detector.scorer), Fixed()])
+    texts = [leak, base64.b64encode(leak.encode()).decode(), f"{leak} {leak.encode().hex()}"]
+    for text in texts:
+        rail.check(text)
+    assert seen == texts
 
 
 def test_what_cannot_be_judged_is_a_failure(

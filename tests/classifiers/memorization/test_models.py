@@ -58,7 +58,7 @@ def test_the_head_sees_few_positions_at_a_time(target: Model) -> None:
 def test_a_head_that_does_more_than_project_is_run_whole(models: Memorised) -> None:
     plain = load_model(models.base, device="cpu")
 
-    class Capped(torch.nn.Module):  # type: ignore[misc]
+    class Capped(torch.nn.Module):
         """Caps its logits, as Gemma does."""
 
         def __init__(self) -> None:

@@ -211,15 +211,20 @@ def test_requests_at_once_get_what_they_get_alone(
 
 
 def test_rows_of_requests_share_batches_within_the_budget(base: Model) -> None:
-    held = threading.Event()
-    slow = Faulty(base, lambda rows, device: held.wait(5) and None)
+    begun, held = threading.Event(), threading.Event()
+
+    def hold(rows: int, device: str) -> None:
+        begun.set()
+        held.wait(60)
+
+    slow = Faulty(base, hold)
     batcher = Batcher(budget=120)
     first = batcher.submit(slow, [([0, 1, 2], 1)])
-    time.sleep(0.05)
+    assert begun.wait(60)
     rest = [batcher.submit(slow, [([0] * length, 1)])[0] for length in (40, 10, 41, 12, 39, 11)]
     held.set()
     for future in (*first, *rest):
-        future.result(10)
+        future.result(60)
     batcher.close()
     # 40, 41 and 39 make one batch of 123 tokens, which is too much; two of them do not.
     assert slow.runs[0] == 1
@@ -233,12 +238,12 @@ def test_a_deadline_that_passed_is_an_error_at_once(
 ) -> None:
     with pytest.raises(OverloadError, match="deadline"):
         scorer.score(models.held_out[0], deadline=time.monotonic() - 1)
-    slow = Faulty(base, lambda rows, device: time.sleep(0.6))
-    late = MemorizationScorer(slow, base)
-    began = time.monotonic()
+    held = threading.Event()
+    late = MemorizationScorer(Faulty(base, lambda rows, device: held.wait(60) and None), base)
     with pytest.raises(OverloadError, match="deadline"):
-        late.score(models.held_out[0], deadline=began + 0.1)
-    assert time.monotonic() - began < 0.5
+        late.score(models.held_out[0], deadline=time.monotonic() + 0.1)
+    assert not held.is_set()  # while the device is at it
+    held.set()
     late.close()
 
 

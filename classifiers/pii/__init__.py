@@ -1,0 +1,1 @@
+"""Personal data: rules by form, and named entities."""

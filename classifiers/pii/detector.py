@@ -1,0 +1,86 @@
+"""Personal data as a detector."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from guardrail.classifiers.patterns import Hit, resolve
+from guardrail.classifiers.pii.entities import refine
+from guardrail.classifiers.pii.pool import CUSTOM, MODEL, AnalyzerPool
+from guardrail.classifiers.pii.rules import engine
+from guardrail.classifiers.supplied import Supplied
+from guardrail.detector import Context, Unfinished
+from guardrail.errors import DetectorError, UsageError
+from guardrail.findings import Evidence, Finding, Span
+from guardrail.text import CanonicalText
+
+
+class PiiDetector:
+    """Finds personal data: always by rules, and by named entities and custom recognizers where a
+    pool of analyzers is given. Thread-safe."""
+
+    window: int | None = None
+
+    def __init__(
+        self,
+        name: str,
+        pool: AnalyzerPool | None = None,
+        *,
+        kinds: Collection[str] | None = None,
+        allow_list: Sequence[str] = (),
+        allow_list_match: str = "exact",
+    ) -> None:
+        """`kinds`: those that are reported (None: all). `allow_list`: values that are never
+        reported, or with `allow_list_match` "regex" expressions that match all of such a value.
+        Raises UsageError for an expression that cannot be used.
+        """
+        self.name = name
+        self._engine = engine()
+        self._kinds = None if kinds is None else frozenset(kinds)
+        self._pool = pool
+        if pool is not None and self._kinds is not None and not self._kinds & pool.kinds:
+            self._pool = None  # nothing that it finds is asked for
+        self._allowed = frozenset(allow_list) if allow_list_match == "exact" else frozenset()
+        self._allowed_form: re.Pattern[str] | None = None
+        if allow_list_match == "regex" and allow_list:
+            try:
+                self._allowed_form = re.compile("|".join(f"(?:{form})" for form in allow_list))
+            except re.error as error:
+                raise UsageError(f"an expression in allow_list cannot be used: {error}") from None
+
+    def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
+        raw = text.raw
+        hits = self._engine.scan(raw)
+        if self._pool is None:
+            return self._findings(hits, text, context)
+        try:
+            found = self._pool.scan(raw, context.deadline)
+        except DetectorError as error:
+            raise Unfinished(str(error), self._findings(hits, text, context)) from None
+        named = refine(raw, [hit for hit in found if hit.rule == MODEL], hits)
+        # What a user's own recognizer finds is reported, whatever else it is.
+        own = [hit for hit in found if hit.rule == CUSTOM]
+        return self._findings([*resolve([*hits, *named], len(raw)), *own], text, context)
+
+    def _findings(
+        self, hits: Sequence[Hit], text: CanonicalText, context: Context
+    ) -> list[Finding]:
+        supplied = Supplied(context.prompt)
+        return [
+            Finding(
+                self.name,
+                hit.kind,
+                Span(hit.start, hit.end),
+                hit.score,
+                Evidence(in_prompt=supplied.holds(text.raw[hit.start : hit.end])),
+            )
+            for hit in hits
+            if (self._kinds is None or hit.kind in self._kinds)
+            and not self._is_allowed(text.raw[hit.start : hit.end])
+        ]
+
+    def _is_allowed(self, value: str) -> bool:
+        if self._allowed_form is not None:
+            return self._allowed_form.fullmatch(value) is not None
+        return value in self._allowed

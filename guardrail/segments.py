@@ -1,0 +1,36 @@
+"""Where a text that arrives in pieces can be cut for detectors that judge whole passages."""
+
+from __future__ import annotations
+
+import re
+
+# A segment that has no end by then is cut at its last blank, or right here.
+LONGEST_SEGMENT = 1000
+_CUT_SEARCH = 200
+
+# A sentence ends with a mark, closing quotes and a blank, but not after an abbreviation such as
+# `Dr.` or an initial; an ideographic full stop needs no blank. A line ends a segment as well.
+_END = re.compile(
+    r"\n+|(?:(?<![A-Z])(?<!\b[A-Z][a-z])(?<!\b[A-Z][a-z]{2})\.|[!?\u2026])"
+    r"[\"'\u201d\u2019)\]]*\s|[\u3002\uff01\uff1f]"
+)
+
+
+def segment_end(text: str, start: int, *, final: bool) -> int:
+    """Where the segment that begins at `start` ends; `start` if that is not known yet.
+
+    `final`: the text goes no further.
+    """
+    ceiling = start + LONGEST_SEGMENT
+    match = _END.search(text, start, min(len(text), ceiling))
+    # A match at the very end could be longer if more were there.
+    if match is not None and (match.end() < len(text) or match.group()[-1] != "\n" or final):
+        return match.end()
+    if match is None and len(text) >= ceiling:
+        return last_blank(text, ceiling - _CUT_SEARCH, ceiling)
+    return len(text) if final else start
+
+
+def last_blank(text: str, start: int, end: int) -> int:
+    """The position behind the last blank of a part of the text, or its end."""
+    return next((at for at in range(end, start, -1) if text[at - 1].isspace()), end)

@@ -1,0 +1,210 @@
+"""A view: a string derived from a text, whose every code point knows where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guardrail.jit import kernel
+from guardrail.text import Offsets
+
+Points = NDArray[np.uint32]
+
+Kind = Literal["code", "escape", "letters", "layout"]
+
+# Between two pieces that did not stand together.
+GAP = " "
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What a reader of a disguised text sees.
+
+    `text` has n code points; `starts` and `ends` (uint32, shape (n,)) are the half-open range of
+    the text it was derived from that each of them came from, never empty. `name` says how, and
+    `kind` what kind of disguise that is: a code that was read, escapes among plain text, letters
+    that were changed or turned round, or pieces that were put together from where they lay.
+    `pieced` tells whether pieces were put together in any layer of it.
+    """
+
+    name: str
+    text: str
+    starts: Offsets
+    ends: Offsets
+    kind: Kind
+    outer_pieced: bool = False
+
+    @property
+    def pieced(self) -> bool:
+        return self.outer_pieced or self.kind == "layout"
+
+
+class Source:
+    """A text in which views are searched for, and what several searches need of it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def points(self) -> Points:
+        """The code points, uint32, shape (n,)."""
+        return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+    @cached_property
+    def ascii(self) -> bool:
+        return self.text.isascii()
+
+
+class Draft:
+    """A view that is being put together from pieces of a source, in any order."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._texts: list[str] = []
+        # For each piece: where its first code point came from, how much further each next one
+        # did, and how many code points of the source each stands for.
+        self._laws: list[tuple[int, int, int]] = []
+        self._maps: list[tuple[int, Offsets, Offsets]] = []
+        self._last = 1
+
+    def keep(self, start: int, end: int) -> None:
+        """The source from `start` to `end` as it stands."""
+        self.step(self.source[start:end], start, 1)
+
+    def step(self, text: str, start: int, width: int) -> None:
+        """Derived text, each code point of which came from so many of the source."""
+        if text:
+            self._texts.append(text)
+            self._laws.append((start, width, width))
+            self._last = start + width * len(text)
+
+    def stand(self, text: str, start: int, end: int) -> None:
+        """Derived text that stands for all of the source from `start` to `end`."""
+        if text:
+            self._texts.append(text)
+            self._laws.append((start, 0, end - start))
+            self._last = end
+
+    def put(self, text: str, starts: Offsets, ends: Offsets) -> None:
+        """Derived text with the range of the source for each code point of it."""
+        if text:
+            self._maps.append((len(self._texts), starts, ends))
+            self.stand(text, int(starts[-1]), int(ends[-1]))
+
+    def gap(self, text: str = GAP) -> None:
+        """Something between two pieces; it belongs to the end of the piece before."""
+        self.stand(text, self._last - 1, self._last)
+
+    def extend(self, other: Draft) -> None:
+        """All that was put into another draft of the same source."""
+        number = len(self._texts)
+        self._maps += [(number + place, starts, ends) for place, starts, ends in other._maps]
+        self._texts += other._texts
+        self._laws += other._laws
+        self._last = other._last
+
+    def view(self, name: str, kind: Kind) -> View:
+        sizes = np.fromiter(map(len, self._texts), np.int64, len(self._texts))
+        firsts = np.cumsum(sizes) - sizes
+        laws = np.array(self._laws, np.int64).reshape(-1, 3)
+        origin, width, length = np.repeat(laws, sizes, axis=0).T
+        starts = (origin + width * (np.arange(len(origin)) - np.repeat(firsts, sizes))).astype(
+            np.uint32
+        )
+        ends = (starts + length).astype(np.uint32)
+        for number, given_starts, given_ends in self._maps:
+            first = int(firsts[number])
+            starts[first : first + len(given_starts)] = given_starts
+            ends[first : first + len(given_ends)] = given_ends
+        return View(name, "".join(self._texts), starts, ends, kind)
+
+
+def pick(source: Source, places: NDArray[np.int64], name: str, kind: Kind) -> View:
+    """The code points of the source at `places`, in that order."""
+    text = source.points[places].tobytes().decode("utf-32-le", "surrogatepass")
+    starts = places.astype(np.uint32)
+    return View(name, text, starts, starts + np.uint32(1), kind)
+
+
+# Letters and digits that a detector of passages needs at least.
+UNITS = 27
+
+
+def join(
+    source: Source, spans: NDArray[np.int64], fewest: int, name: str, first: int = 0, last: int = 1
+) -> Iterator[View]:
+    """Pieces of a source (start and end in columns `first` and `last`), a blank behind each, which
+    belongs to the end of the piece; nothing where they are too few or too small, or stand together
+    anyway."""
+    points, starts, apart, units = _joined(source.points, spans, first, last, ord(GAP))
+    if apart >= fewest - 1 and units >= UNITS:
+        text = points.tobytes().decode("utf-32-le", "surrogatepass")
+        yield View(name, text, starts, starts + np.uint32(1), "layout")
+
+
+@kernel(inline=True)
+def _counts(point: int) -> bool:
+    return point >= 0xC0 or 48 <= point <= 57 or 65 <= point <= 90 or 97 <= point <= 122
+
+
+@kernel()
+def _joined(
+    points: Points, spans: NDArray[np.int64], column: int, until: int, gap: int
+) -> tuple[Points, Offsets, int, int]:
+    """The pieces with a letter or digit in them, where each code point was; how often letters or
+    digits stand between two of them, and how many are in them."""
+    size = len(spans)
+    for index in range(len(spans)):
+        size += spans[index, until] - spans[index, column]
+    out = np.empty(size, np.uint32)
+    starts = np.empty(size, np.uint32)
+    at = units = apart = 0
+    last = -1
+    for index in range(len(spans)):
+        start, end = spans[index, column], spans[index, until]
+        first, before = at, units
+        for place in range(start, end):
+            out[at] = points[place]
+            starts[at] = place
+            units += _counts(points[place])
+            at += 1
+        if units == before:
+            at = first
+            continue
+        out[at] = gap
+        starts[at] = end - 1
+        at += 1
+        if last > start:
+            apart += 1
+        elif last >= 0:
+            for place in range(last, start):
+                if _counts(points[place]):
+                    apart += 1
+                    break
+        last = end
+    return out[:at], starts[:at], apart, units
+
+
+def through(outer: View, inner: View) -> View:
+    """A view that was found in the text of another, with ranges of what the outer one came from."""
+    if not len(inner.text):
+        return inner
+    first = inner.starts.astype(np.int64)
+    last = inner.ends.astype(np.int64) - 1
+    starts, ends = outer.starts[first].copy(), outer.ends[first].copy()
+    # A code point's range holds a few others, in whatever order these stand in the source.
+    wide = np.flatnonzero(last > first)
+    step = 1
+    while len(wide):
+        place = first[wide] + step
+        starts[wide] = np.minimum(starts[wide], outer.starts[place])
+        ends[wide] = np.maximum(ends[wide], outer.ends[place])
+        step += 1
+        wide = wide[last[wide] - first[wide] >= step]
+    name = f"{outer.name}>{inner.name}"
+    return View(name, inner.text, starts, ends, inner.kind, outer.pieced)

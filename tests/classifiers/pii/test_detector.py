@@ -1,0 +1,260 @@
+"""The detector: levels, failures, what the user wrote, lists, Presidio's files, no network."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guardrail import Action, Context, Guardrail
+from guardrail.classifiers.patterns import Hit
+from guardrail.classifiers.pii.detector import PiiDetector
+from guardrail.classifiers.pii.entities import refine
+from guardrail.classifiers.pii.pool import AnalyzerPool, split
+from guardrail.detector import EMPTY_CONTEXT, Unfinished
+from guardrail.errors import DetectorError, UsageError
+from guardrail.policy_file import parse_policy
+from guardrail.text import canonicalise
+
+TEXT = "Elena Fischer of Malmö, SSN 460-89-9847, met Omar Haddad in Boston. Haddad agreed."
+
+
+def kinds(detector: PiiDetector, text: str, context: Context = EMPTY_CONTEXT) -> dict[str, str]:
+    found = detector.scan(canonicalise(text), context)
+    return {text[f.span.start : f.span.end]: f.kind for f in found}
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the network was reached for")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture(scope="module")
+def full() -> Guardrail:
+    return Guardrail.from_policy(
+        parse_policy("version: 1\ndetectors: {pii: {type: pii, level: full}}\nrules: []")
+    )
+
+
+def test_named_entities_are_found_wherever_they_stand(full: Guardrail) -> None:
+    found = [(TEXT[f.span.start : f.span.end], f.kind) for f in full.check(TEXT).findings]
+    assert ("Omar Haddad", "person") in found
+    assert ("Haddad", "person") in found
+    assert ("Boston", "location") in found
+    assert ("460-89-9847", "us_ssn") in found
+
+
+def test_patterns_run_without_a_model_or_presidio() -> None:
+    program = (
+        "import sys\n"
+        "from guardrail import Guardrail\n"
+        "g = Guardrail.from_policy()\n"
+        f"print(g.check({TEXT!r}).text)\n"
+        "assert not {'spacy', 'presidio_analyzer', 'presidio_anonymizer'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert "460-89-9847" not in done.stdout
+    assert "Boston" in done.stdout
+
+
+class Slow:
+    """An analyzer that takes its time, or breaks."""
+
+    kinds = frozenset(("person",))
+
+    def __init__(self, seconds: float = 0.0, broken: bool = False) -> None:
+        self.seconds, self.broken, self.calls = seconds, broken, 0
+
+    def scan(self, segments: list[str]) -> Iterable[list[Hit]]:
+        self.calls += 1
+        if self.calls > 1:
+            time.sleep(self.seconds)
+            if self.broken:
+                raise DetectorError("a pattern ran too long")
+        return [[] for _ in segments]
+
+
+def test_a_model_that_is_late_is_a_failure_and_patterns_still_count() -> None:
+    detector = PiiDetector("pii", AnalyzerPool(lambda: Slow(1.0), 1, timeout=0.05))
+    with pytest.raises(Unfinished, match=r"within 0\.05 seconds") as caught:
+        detector.scan(canonicalise(TEXT), EMPTY_CONTEXT)
+    assert "us_ssn" in {finding.kind for finding in caught.value.findings}
+    verdict = Guardrail(
+        parse_policy("version: 1\nfailure: flag\nrules: [{name: a, action: redact}]"), [detector]
+    ).check(TEXT)
+    assert verdict.failures[0].covered == 0.0
+    assert verdict.action is Action.REDACT
+    assert "460-89-9847" not in verdict.text
+
+
+def test_a_model_that_fails_is_a_failure() -> None:
+    detector = PiiDetector("pii", AnalyzerPool(lambda: Slow(broken=True), 1, timeout=5))
+    with pytest.raises(Unfinished, match="ran too long"):
+        detector.scan(canonicalise(TEXT), EMPTY_CONTEXT)
+
+
+def test_too_many_that_wait_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guardrail.classifiers.pii.pool.QUEUE", 0)
+    pool = AnalyzerPool(lambda: Slow(0.5), 1, timeout=0.05)
+    with pytest.raises(DetectorError, match="within"):
+        pool.scan("a", None)
+    with pytest.raises(DetectorError, match="too many texts wait"):
+        pool.scan("b", None)
+
+
+def test_a_deadline_counts_before_the_timeout() -> None:
+    pool = AnalyzerPool(lambda: Slow(0.5), 1, timeout=60)
+    began = time.monotonic()
+    with pytest.raises(DetectorError):
+        pool.scan("a", began + 0.05)
+    assert time.monotonic() - began < 0.4
+
+
+def test_a_model_is_not_asked_for_kinds_that_nobody_wants() -> None:
+    slow = Slow(broken=True)
+    detector = PiiDetector("pii", AnalyzerPool(lambda: slow, 1, timeout=5), kinds=["us_ssn"])
+    assert kinds(detector, TEXT) == {"460-89-9847": "us_ssn"}
+
+
+def test_what_the_user_wrote_is_told_from_the_rest() -> None:
+    policy = parse_policy(
+        "version: 1\ndetectors: {pii: {type: pii}}\nrules:\n"
+        "  - {name: mine, when: {in_prompt: true}, action: allow}\n"
+        "  - {name: all, action: redact}\n"
+    )
+    text = "Yours is 460 89 9847 and hers 514-69-0360; ssn both."
+    verdict = Guardrail.from_policy(policy).check(text, prompt="my ssn is 460-89-9847.")
+    assert verdict.text == "Yours is 460 89 9847 and hers [REDACTED]; ssn both."
+    # A longer number that holds it is not the number.
+    longer = Guardrail.from_policy(policy).check(text, prompt="my ssn is 1460-89-98470.")
+    assert "460" not in longer.text
+
+
+def test_allow_lists_are_exact_or_expressions() -> None:
+    ssn = "460-89-9847"
+    assert kinds(PiiDetector("pii", allow_list=[ssn]), f"ssn {ssn}") == {}
+    assert kinds(PiiDetector("pii", allow_list=["460"]), f"ssn {ssn}") == {ssn: "us_ssn"}
+    form = PiiDetector("pii", allow_list=[r"460-\d\d-\d+"], allow_list_match="regex")
+    assert kinds(form, f"ssn {ssn}") == {}
+    with pytest.raises(UsageError, match="allow_list"):
+        PiiDetector("pii", allow_list=["("], allow_list_match="regex")
+
+
+RECOGNIZERS = r"""
+recognizers:
+  - name: "Zip code Recognizer"
+    supported_language: "en"
+    patterns:
+      - {name: "zip code (weak)", regex: "(\\b\\d{5}(?:\\-\\d{4})?\\b)", score: 0.01}
+    context: [zip, code]
+    supported_entity: "ZIP"
+  - name: "Titles recognizer"
+    supported_language: "en"
+    supported_entity: "TITLE"
+    deny_list: [Mr., Mrs.]
+"""
+REGISTRY = r"""
+supported_languages: [en]
+global_regex_flags: 26
+recognizers:
+  - name: EmailRecognizer
+    type: predefined
+  - name: ProjectRecognizer
+    type: custom
+    supported_languages: [{language: en}]
+    supported_entity: PROJECT
+    patterns: [{name: project, regex: 'PRJ-\d{4}', score: 0.8}]
+"""
+
+
+def custom(tmp_path: Path, recognizers: str) -> Guardrail:
+    (tmp_path / "recognizers.yaml").write_text(recognizers)
+    policy = "version: 1\ndetectors: {pii: {type: pii, recognizers: recognizers.yaml}}\nrules: []"
+    return Guardrail.from_policy(parse_policy(policy, base=tmp_path))
+
+
+def test_recognizers_of_presidio_are_taken_as_they_are(tmp_path: Path) -> None:
+    rail = custom(tmp_path, RECOGNIZERS)
+    text = "Mr. Plum, my zip code is 90210."
+    found = {(f.kind, f.span.start) for f in rail.check(text).findings}
+    assert ("title", 0) in found
+    assert ("zip", text.index("90210")) in found
+    # Without a word near it, the weak pattern stays below the lowest score.
+    assert rail.check("There were 90210 of them.").findings == ()
+
+
+def test_a_registry_of_presidio_is_taken_as_it_is(tmp_path: Path) -> None:
+    rail = custom(tmp_path, REGISTRY)
+    found = {f.kind for f in rail.check("PRJ-1234 by anna@nordpost.se").findings}
+    assert {"project", "email_address"} <= found
+
+
+@pytest.mark.parametrize(
+    "content", ["", "recognizers: 5", "recognizers: [{name: x}]", "a: [", "recognizers: ['x']"]
+)
+def test_a_file_that_is_no_registry_is_refused(tmp_path: Path, content: str) -> None:
+    with pytest.raises(UsageError, match=r"recognizers\.yaml"):
+        custom(tmp_path, content)
+
+
+def test_an_expression_that_takes_too_long_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guardrail.classifiers.pii.presidio.REGEX_SECONDS", 0.05)
+    rail = custom(
+        tmp_path,
+        "recognizers:\n  - {name: bad, supported_language: en, supported_entity: BAD,\n"
+        "     patterns: [{name: bad, regex: '(a|aa)+$', score: 0.9}]}\n",
+    )
+    verdict = rail.check("a" * 60 + "!")
+    assert "ran for more than 0.05 seconds" in verdict.failures[0].reason
+    assert verdict.action is Action.REFUSE
+
+
+def test_a_model_that_is_not_there_is_an_error_and_no_download() -> None:
+    policy = "version: 1\ndetectors: {pii: {type: pii, level: full, model: xx_none}}\nrules: []"
+    with pytest.raises(UsageError, match="neither installed nor a folder"):
+        Guardrail.from_policy(parse_policy(policy))
+
+
+def test_segments_cover_a_text_and_are_short() -> None:
+    text = "A sentence here. Another\n\none. " * 999 + "x" * 9000
+    pieces = list(split(text, 1000))
+    assert "".join(text[start:end] for start, end in pieces) == text
+    assert max(end - start for start, end in pieces) <= 1000
+
+
+def test_a_number_is_not_a_date_because_a_model_says_so() -> None:
+    text = "card 4111111111111111 of 2019"
+    known = [Hit(5, 21, 0.9, "credit_card", "credit_card")]
+    named = [Hit(0, 21, 0.6, "date_time", "m"), Hit(5, 21, 0.6, "date_time", "m")]
+    assert refine(text, named, known) == []
+
+
+@pytest.mark.slow
+def test_memory_is_steady_over_many_checks(full: Guardrail) -> None:
+    def resident() -> float:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * 4096 / 1e6
+
+    def check(first: int, last: int) -> None:
+        for number in range(first, last):
+            full.check(f"Zork{number} Vel{number * 7919} met Quux{number}berg in Town{number}.")
+
+    check(0, 2000)
+    before = resident()
+    check(2000, 102_000)
+    assert resident() - before < 30  # MB; without a zone it grows by a kilobyte a check
