@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,8 +46,20 @@ rules:
 
 
 @pytest.fixture(scope="session")
-def calibration(models: Memorised, corpus: Path) -> Path:
-    """What `guardrail calibrate` writes for the fixture."""
+def calibration(models: Memorised, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `guardrail calibrate` writes for the fixture; made once for all test processes."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    made = folder / "calibration.json"
+    with (folder / "calibration.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            _calibrate(models, corpus, made)
+    return made
+
+
+def _calibrate(models: Memorised, corpus: Path, out: Path) -> None:
     arguments = [
         "calibrate",
         *("--target", models.target, "--reference", models.base),
@@ -54,7 +68,7 @@ def calibration(models: Memorised, corpus: Path) -> Path:
         *("--prompts", corpus / "prompts.jsonl", "--canaries", models.folder / "canaries.txt"),
         *("--corpus", models.folder / "private.jsonl", "--public", models.folder / "public.jsonl"),
         *("--samples", 2, "--tokens", 48, "--temperature", 0.7, "--device", "cpu"),
-        *("--out", corpus / "calibration.json", "--report", corpus / "report.html", "--json"),
+        *("--out", out, "--report", corpus / "report.html", "--json"),
     ]
     done = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
     assert done.exit_code == 0, done.output
@@ -65,7 +79,6 @@ def calibration(models: Memorised, corpus: Path) -> Path:
     page = (corpus / "report.html").read_text()
     assert "<svg" in page
     assert not any(text[:40] in page for text in models.recited)
-    return corpus / "calibration.json"
 
 
 @pytest.fixture(scope="module")
