@@ -13,6 +13,13 @@ from typing import overload
 
 from guardrail.anonymise import Anonymiser
 from guardrail.detector import Context, Detector, Entitlements
+from guardrail.detector_settings import (
+    MemorizationSettings,
+    OverlapSettings,
+    PassagesSettings,
+    PiiSettings,
+    SecretsSettings,
+)
 from guardrail.errors import UsageError
 from guardrail.filter import Filter
 from guardrail.findings import Verdict
@@ -22,16 +29,9 @@ from guardrail.indexes.manifest import peek_manifest
 from guardrail.indexes.passage_detector import PassageDetector
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.keys import PUBLIC_KEY, Key, key_from_environment, key_from_hook, load_key
-from guardrail.policy import (
-    KeySource,
-    MemorizationSettings,
-    OverlapSettings,
-    PassagesSettings,
-    PiiSettings,
-    Policy,
-    SecretsSettings,
-)
+from guardrail.policy import Policy
 from guardrail.policy_file import default_policy, load_policy
+from guardrail.policy_settings import KeySource
 from guardrail.stream import StreamFilter
 
 StrPath = str | os.PathLike[str]

@@ -17,7 +17,8 @@ from guardrail.detector import (
 from guardrail.errors import GuardrailError, UsageError
 from guardrail.findings import Action, Failure, Finding, Verdict
 from guardrail.policy import Policy
-from guardrail.redact import Redaction, Seam, redact_parts, seams
+from guardrail.redact import Seam, redact_parts, seams
+from guardrail.redaction import Redaction
 from guardrail.text import CanonicalText, canonicalise, join_surrogates
 from guardrail.views.unmask import unmask, unmasked_findings
 

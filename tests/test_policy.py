@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from guardrail.errors import PolicyError
 from guardrail.findings import Action, Evidence, Failure, Finding, Span, merge_spans
-from guardrail.policy import Policy, Rule, When, split_rule
+from guardrail.policy import Policy
 from guardrail.policy_file import (
     MAX_BYTES,
     default_policy,
@@ -28,7 +28,9 @@ from guardrail.policy_file import (
     policy_schema,
     show,
 )
-from guardrail.redact import Redaction
+from guardrail.redaction import Redaction
+from guardrail.rule_matching import split_rule
+from guardrail.rules import Rule, When
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "policy.md"
 
