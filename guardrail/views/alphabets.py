@@ -41,8 +41,6 @@ def find_alphabets(source: Source) -> Iterator[View]:
     """Views of what is written in signs for letters, or in signs that do not show."""
     if spaced := spaced_runs(source.points).tolist():
         yield _unspaced(source, spaced)
-    if source.ascii:
-        return
     points = source.points
     if not (points >= 0x250).any():
         return

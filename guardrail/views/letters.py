@@ -14,36 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import kernel
-from guardrail.views.encodings import shifted
-from guardrail.views.view import Kind, Points, Source, View, pick
-from guardrail.views.weights import (
-    BLOCK,
-    EDGE,
+from guardrail.views.blocks import (
     END,
-    FOREIGN_LETTERS,
-    LANGUAGE,
-    LATIN,
-    NEXT_BUT_ONE,
-    ORDER,
-    PAIRS,
-    SCALE,
-    SHIFTED,
+    HAS_TWINS,
+    IS_BACKWARD,
+    IS_FOREIGN,
+    IS_ODD,
+    IS_STUFFED,
+    PLAIN,
     START,
-    TWINS,
-    tables,
+    Blocks,
+    signs_of_blocks,
     weigh,
 )
+from guardrail.views.encodings import shifted
+from guardrail.views.view import Kind, Points, Source, View, pick
+from guardrail.views.weights import EDGE, LATIN, SCALE, tables
 
-Blocks = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-# Bits a pair, of two blocks together and of one. In clean answers of models 1 block of 200 weighs
-# less than 0.38 as language and 0.03 in its order, 1 of 2000 less than -0.31 and -0.28; of ROT13
-# 98 of 100 weigh less than 0.2, and of reversed text less than -0.2.
-ODD, VERY_ODD = 0.35, -0.3
-BACKWARD, VERY_BACKWARD = -0.05, -0.3
-# What weighs more as language is plain; what weighs less has no order.
-PLAIN, NO_LANGUAGE = 0.65, -1.0
 # What a solution must weigh, and by how much more than the text as it stands; less is asked where
 # the text weighs next to nothing, as it does without spaces.
 SOLVED, BETTER, SOLVED_NOTHING = 0.35, 0.3, -0.4
@@ -52,80 +41,28 @@ NOTHING = -1.5
 FEWEST_LETTERS = 10
 # Blocks solved together: a text may change its shift on the way.
 TOGETHER = 6
-# Letters of a block that equal the one before (or the one before that) where letters are doubled
-# (or one is put between all); in clean text at most 8, 1 block of 1000.
-STUFFED = 13
-# Letters of other scripts that are worth a look.
-FOREIGN = 32
-
-
-# What a block shows, in the bits that `signs_of` returns.
-_ODD, _BACKWARD, _TWINS, _STUFFED, _FOREIGN = 1, 2, 4, 8, 16
 
 
 def find_letters(source: Source) -> Iterator[View]:
     """Views of stretches of letters that are shifted, reversed or stuffed."""
     known = tables()
     blocks = weigh(source.points, known.kinds, known.language, known.order)
-    signs, any_sign = signs_of(blocks)
+    signs, any_sign = signs_of_blocks(blocks)
     if not any_sign:
         return
-    if any_sign & _ODD:
-        yield from _solved(source, blocks, (signs & _ODD) > 0)
-    if any_sign & _BACKWARD:
-        for start, end in _stretches(blocks, (signs & _BACKWARD) > 0):
+    if any_sign & IS_ODD:
+        yield from _solved(source, blocks, (signs & IS_ODD) > 0)
+    if any_sign & IS_BACKWARD:
+        for start, end in _stretches(blocks, (signs & IS_BACKWARD) > 0):
             if _varied(source.points[start:end]):
                 yield from turned(source, start, end, "letters")
-    if any_sign & _TWINS:
-        yield from _stuffed(source, blocks, (signs & _TWINS) > 0, "doubled letters")
-    if any_sign & _STUFFED:
-        yield from _stuffed(source, blocks, (signs & _STUFFED) > 0, "stuffed letters")
-    if any_sign & _FOREIGN:
+    if any_sign & HAS_TWINS:
+        yield from _stuffed(source, blocks, (signs & HAS_TWINS) > 0, "doubled letters")
+    if any_sign & IS_STUFFED:
+        yield from _stuffed(source, blocks, (signs & IS_STUFFED) > 0, "stuffed letters")
+    if any_sign & IS_FOREIGN:
         places = np.flatnonzero(source.points >= LATIN)
         yield from turned(source, int(places[0]), int(places[-1]) + 1, "layout")
-
-
-@kernel()
-def signs_of(blocks: Blocks) -> tuple[NDArray[np.uint8], int]:
-    """The signs of each block, and all of them together."""
-    signs = np.zeros(len(blocks), np.uint8)
-    together = foreign = np.int64(0)
-    language = order = 0.0
-    for index in range(len(blocks)):
-        row = blocks[index]
-        before, order_before = language, order
-        size = max(row[PAIRS], 1) * SCALE
-        language, order = row[LANGUAGE] / size, row[ORDER] / size
-        sign = 0
-        if index == 0:
-            before, order_before = language, order
-        if row[PAIRS]:
-            if language < VERY_ODD or row[SHIFTED] > BLOCK // 2:
-                sign |= 1
-            if order < VERY_BACKWARD and language > NO_LANGUAGE:
-                sign |= 2
-            # Two blocks that weigh too little together; what is plain of one stays out.
-            if language + before < 2 * ODD:
-                if language < PLAIN:
-                    sign |= 1
-                if index and before < PLAIN:
-                    signs[index - 1] |= np.uint8(1)
-            if order + order_before < 2 * BACKWARD:
-                if language > NO_LANGUAGE:
-                    sign |= 2
-                if index and before > NO_LANGUAGE:
-                    signs[index - 1] |= np.uint8(2)
-        if row[TWINS] >= STUFFED:
-            sign |= 4
-        if row[NEXT_BUT_ONE] >= STUFFED:
-            sign |= 8
-        foreign += row[FOREIGN_LETTERS]
-        signs[index] |= np.uint8(sign)
-    for index in range(len(blocks)):
-        together |= np.int64(signs[index])
-    if foreign >= FOREIGN:
-        together |= 16
-    return signs, together  # type: ignore[return-value]
 
 
 def _runs(signs: Mask) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from guardrail.findings import Finding, Span
 from guardrail.text import CanonicalText, Offsets, canonicalise
+from guardrail.views import signs
 from guardrail.views.alphabets import find_alphabets
 from guardrail.views.encodings import find_encodings
 from guardrail.views.escapes import find_changed_escapes, find_escapes
@@ -20,18 +21,19 @@ from guardrail.views.view import Kind, Source, View, through
 
 Family = Callable[[Source], Iterator[View]]
 
-FAMILIES: tuple[Family, ...] = (
-    find_encodings,
-    find_escapes,
-    find_changed_escapes,
-    find_numerals,
-    find_letters,
-    find_alphabets,
-    find_layouts,
+# Each with the signs of the text without which it finds nothing.
+FAMILIES: tuple[tuple[int, Family], ...] = (
+    (signs.CODES, find_encodings),
+    (signs.ESCAPES, find_escapes),
+    (signs.DENSE, find_changed_escapes),
+    (signs.NUMBERS, find_numerals),
+    (signs.LETTERS, find_letters),
+    (signs.SPACED | signs.WIDE, find_alphabets),
+    (signs.LINES | signs.MARKS, find_layouts),
 )
 # What is searched for in pieces that were put together: what one piece cannot hold. Other codes are
 # seen where they stand, and letters that are odd in pieces are so by chance.
-IN_LAYOUTS: tuple[Family, ...] = (find_numerals,)
+IN_LAYOUTS = signs.NUMBERS
 
 # Layers of disguise that are taken off, and how many of them of one kind. Codes and escapes show
 # for certain; of letters and layouts, what is looked for in what was found by chance is noise.
@@ -157,9 +159,14 @@ def _search(raw: str) -> tuple[list[View], str | None]:
 
 def _views(raw: str, outer: View | None, kinds: tuple[Kind, ...]) -> Iterator[View]:
     source = Source(raw if outer is None else outer.text)
-    for family in IN_LAYOUTS if outer is not None and outer.kind == "layout" else FAMILIES:
-        # One layout in another is nothing that was written; what is looked for is found by chance.
-        if family is find_layouts and "layout" in kinds:
+    seen = signs.signs_of(source.narrow)
+    if outer is not None and outer.kind == "layout":
+        seen &= IN_LAYOUTS
+    # One layout in another is nothing that was written; what is looked for is found by chance.
+    if "layout" in kinds:
+        seen &= ~(signs.LINES | signs.MARKS)
+    for needed, family in FAMILIES:
+        if not seen & needed:
             continue
         for view in family(source):
             if outer is None:

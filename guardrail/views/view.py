@@ -56,8 +56,11 @@ class Source:
         return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
     @cached_property
-    def ascii(self) -> bool:
-        return self.text.isascii()
+    def narrow(self) -> NDArray[np.uint8] | Points:
+        """The code points, as bytes where all of them are ASCII."""
+        if self.text.isascii():
+            return np.frombuffer(self.text.encode("ascii"), np.uint8)
+        return self.points
 
 
 class Draft:
