@@ -16,8 +16,9 @@ from guardrail.views.encodings import find_encodings
 from guardrail.views.escapes import find_changed_escapes, find_escapes
 from guardrail.views.layout import find_layouts
 from guardrail.views.letters import find_letters
+from guardrail.views.marks import find_marked
 from guardrail.views.numerals import find_numerals
-from guardrail.views.view import Kind, Source, View, through
+from guardrail.views.view import SEAM, Kind, Source, View, through
 
 Family = Callable[[Source], Iterator[View]]
 
@@ -29,7 +30,8 @@ FAMILIES: tuple[tuple[int, Family], ...] = (
     (signs.NUMBERS, find_numerals),
     (signs.LETTERS, find_letters),
     (signs.SPACED | signs.WIDE, find_alphabets),
-    (signs.LINES | signs.MARKS, find_layouts),
+    (signs.MARKS, find_marked),
+    (signs.LINES, find_layouts),
 )
 # What is searched for in pieces that were put together: what one piece cannot hold. Other codes are
 # seen where they stand, and letters that are odd in pieces are so by chance.
@@ -49,8 +51,6 @@ MOST = 1024
 SURE = 0.95
 # Earlier findings of one kind that a finding is compared with.
 _COMPARED = 32
-# What stands between two views that are searched in one go; nothing matches across it but letters.
-_SEAM = "\n\n"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,8 +121,8 @@ def unmask(raw: str) -> Unmasked | None:
     place = 0
     for view in views:
         firsts.append(place)
-        place += len(view.text) + len(_SEAM)
-    joined = _SEAM.join(view.text for view in views)
+        place += len(view.text) + len(SEAM)
+    joined = SEAM.join(view.text for view in views)
     return Unmasked(canonicalise(joined), views, firsts, unseen)
 
 

@@ -19,6 +19,8 @@ Kind = Literal["code", "escape", "letters", "layout"]
 
 # Between two pieces that did not stand together.
 GAP = " "
+# Between two that were far apart, or two views: nothing matches across it but letters.
+SEAM = "\n\n"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
