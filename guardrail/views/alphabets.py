@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.text import Offsets
-from guardrail.views.decoding import put_bytes
-from guardrail.views.view import Draft, Points, Source, View
+from guardrail.views.decoding import as_text, put_bytes
+from guardrail.views.view import Draft, Points, Source, View, pick
 
 # Characters of an alphabet that are worth a look: a word or two.
 FEWEST = 8
@@ -142,25 +142,42 @@ def _upside_down(source: Source) -> Iterator[View]:
 
 def _braille(source: Source) -> View:
     """Braille of the first grade: letters, and digits behind the sign for numbers."""
-    letters = {point: letter for letter, point in _BRAILLE.items()}
-    draft = Draft(source.text)
+    points, places = read_braille(source.points, _braille_letters(), _NUMBER_SIGN)
+    return View("braille", as_text(points), places, places + np.uint32(1), "letters")
+
+
+@cache
+def _braille_letters() -> NDArray[np.uint8]:
+    letters = np.zeros(256, np.uint8)
+    letters[0] = 32
+    for letter, point in _BRAILLE.items():
+        letters[point - 0x2800] = ord(letter)
+    return letters
+
+
+@kernel()
+def read_braille(
+    points: Points, letters: NDArray[np.uint8], number_sign: int
+) -> tuple[Points, Offsets]:
+    """The text in letters and digits, and the place of each."""
+    out, places = points.copy(), np.empty(len(points), np.uint32)
+    at = 0
     numbers = False
-    kept = 0
-    for place in np.flatnonzero((source.points >= 0x2800) & (source.points < 0x2900)).tolist():
-        if place > kept:
+    for index in range(len(points)):
+        point = np.uint32(points[index])
+        if 0x2800 <= point < 0x2900:
+            letter = np.uint32(letters[point - 0x2800])
+            if point == number_sign or letter <= 32:
+                numbers = point == number_sign
+            elif numbers and letter <= 106:  # a to j
+                letter = np.uint32(48 + (letter - 96) % 10)
+            point = letter
+        else:
             numbers = False
-            draft.keep(kept, place)
-        kept = place + 1
-        point = int(source.points[place])
-        letter = letters.get(point, "")
-        if point == _NUMBER_SIGN or point == 0x2800:
-            numbers = point == _NUMBER_SIGN
-            letter = "" if numbers else " "
-        elif numbers and letter and letter <= "j":
-            letter = str((ord(letter) - ord("a") + 1) % 10)
-        draft.stand(letter, place, place + 1)
-    draft.keep(kept, len(source.text))
-    return draft.view("braille", "letters")
+        if point:
+            out[at], places[at] = point, index
+            at += 1
+    return out[:at], places[:at]
 
 
 # --- letters in another style --------------------------------------------------------------------
@@ -169,18 +186,18 @@ def _braille(source: Source) -> View:
 def _unstyled(source: Source) -> View:
     """The text in plain letters. Canonical text sees through styles anyway; what is written in a
     code needs it before the code can be read."""
-    draft = Draft(source.text)
-    kept = 0
-    for place in np.flatnonzero(source.points >= 0x80).tolist():
-        draft.keep(kept, place)
-        kept = place + 1
-        draft.stand(_plain(source.text[place]), place, kept)
-    draft.keep(kept, len(source.text))
-    return draft.view("styled", "letters")
+    used, which = np.unique(source.points, return_inverse=True)
+    plain = [_plain(chr(point)) for point in used.tolist()]
+    sizes = np.array([len(chars) for chars in plain])[which]
+    places = np.repeat(np.arange(len(which), dtype=np.uint32), sizes)
+    text = "".join([plain[number] for number in which.tolist()])
+    return View("styled", text, places, places + np.uint32(1), "letters")
 
 
 @cache
 def _plain(char: str) -> str:
+    if char.isascii():
+        return char
     return "".join(
         c for c in unicodedata.normalize("NFKD", char) if unicodedata.category(c)[0] not in "CM"
     )
@@ -215,12 +232,7 @@ def spaced_runs(points: Points) -> NDArray[np.int64]:
 
 
 def _unspaced(source: Source, runs: list[list[int]]) -> View:
-    draft = Draft(source.text)
-    kept = 0
+    stays = np.ones(len(source.points), np.bool_)
     for start, end in runs:
-        draft.keep(kept, start)
-        for place in range(start, end, 2):
-            draft.keep(place, place + 1)
-        kept = end
-    draft.keep(kept, len(source.text))
-    return draft.view("spaced", "letters")
+        stays[start + 1 : end : 2] = False
+    return pick(source, np.flatnonzero(stays), "spaced", "letters")

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.text import Offsets
-from guardrail.views.decoding import put_bytes
+from guardrail.views.decoding import IS_BYTE, LAST, READABLE, as_text, join_bytes
 from guardrail.views.encodings import CONTEXT, REACH, shifted
 from guardrail.views.view import SEAM, Draft, Points, Source, View, pick
 
 # What was escaped several times (%2520, &amp;#65;, \\\\n) is decoded at once: that is no layer.
-_BYTE = re.compile(r"%(?:25)*+([0-9A-Fa-f]{2})|%25")
 _ENTITY = re.compile(
     r"&(?:amp;)*+(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
 )
@@ -28,9 +27,6 @@ _ENTITY = re.compile(
 _MEANT = dict(zip(b"nrtbfav0", b"\n\r\t\b\f\a\v\0", strict=True))
 # Equals signs that are worth a look: a line that ends in one is no escape by itself.
 _EQUALS = 2
-_LAST = 0x10FFFF
-# Bytes, which may be parts of a character, are told from code points by this bit.
-_IS_BYTE = 1 << 24
 
 # What follows a backslash, and is no digit of a code that was turned round.
 _FORWARD = re.compile(r"\\[uUxnrt\\\"'/]")
@@ -74,7 +70,7 @@ def find_changed_escapes(source: Source) -> Iterator[View]:
             continue
         start, end = max(start - CONTEXT, 0), min(end + CONTEXT, len(text))
         places = np.arange(start, end)
-        if not _reads(text[start:end], mark):
+        if not _reads(text[start:end], source.points[start:end], mark):
             yield pick(source, places[::-1], "reversed", "letters")
         found = "".join(set(pattern.findall(text))).lower()
         used = {ord(char) - ord("a") for char in found}
@@ -91,15 +87,15 @@ def find_changed_escapes(source: Source) -> Iterator[View]:
                     yield View(name, changed, starts, starts + np.uint32(1), "letters")
 
 
-def _reads(text: str, mark: str) -> bool:
+def _reads(text: str, points: Points, mark: str) -> bool:
     """Whether escapes say something as they stand."""
     if mark == "#":
         return 2 * text.count("&#") > text.count(mark)
     if mark == "\\":
         return 2 * len(_FORWARD.findall(text)) > text.count(mark)
-    data = np.frombuffer(bytes.fromhex("".join(_BYTE.findall(text))), np.uint8)
-    places = np.arange(len(data), dtype=np.uint32)
-    return put_bytes(Draft(text), data, places, places + np.uint32(1))
+    points, starts, ends, _, _ = unescape_points(points, _PERCENT, _meant(), 0, len(text))
+    _, _, _, readable = join_bytes(points, starts, ends)
+    return bool(readable >= READABLE * len(points))
 
 
 # --- entities ------------------------------------------------------------------------------------
@@ -141,9 +137,8 @@ def _unescaped(source: Source, name: str, kind: int) -> Iterator[View]:
     if found < (_EQUALS if kind == _QUOTED else 1):
         return
     if any_byte:
-        points, starts, ends = join_bytes(points, starts, ends)
-    text = points.tobytes().decode("utf-32-le", "surrogatepass")
-    yield View(name, text, starts, ends, "escape")
+        points, starts, ends, _ = join_bytes(points, starts, ends)
+    yield View(name, as_text(points), starts, ends, "escape")
 
 
 @cache
@@ -183,7 +178,7 @@ def _escape(
     points: Points, start: int, kind: int, meant: NDArray[np.uint8]
 ) -> tuple[int, int, int]:
     """Start, end and value of an escape whose mark stands at `start`: a code point, a byte with
-    `_IS_BYTE`, -1 for nothing at all, or -2 where there is none; it then ends where the search
+    `IS_BYTE`, -1 for nothing at all, or -2 where there is none; it then ends where the search
     goes on."""
     length = len(points)
     index = start + 1
@@ -192,12 +187,12 @@ def _escape(
             index += 2
         value = _digits(points, index, 2, 16)
         if value >= 0:
-            return start, index + 2, value | _IS_BYTE
+            return start, index + 2, value | IS_BYTE
         return start, index, 37 if index > start + 1 else -2
     if kind == _QUOTED:
         value = _digits(points, index, 2, 16)
         if value >= 0 and points[index] <= 70 and points[index + 1] <= 70:
-            return start, index + 2, value | _IS_BYTE
+            return start, index + 2, value | IS_BYTE
         while index < min(length, start + 9) and points[index] in (32, 9):
             index += 1
         if index < length and points[index] == 13:
@@ -231,17 +226,17 @@ def _escape(
                 if end < length and points[end] == 125:
                     value = _digits(points, index + 2, count, 16)
                     if value >= 0:
-                        return start, end + 1, min(value, _LAST)
+                        return start, end + 1, min(value, LAST)
         return start, index, -2
     if point == 85:  # U
         value = _digits(points, index + 1, 8, 16)
-        return (start, index + 9, min(value, _LAST)) if value >= 0 else (start, index, -2)
+        return (start, index + 9, min(value, LAST)) if value >= 0 else (start, index, -2)
     if point == 120:  # x
         value = _digits(points, index + 1, 2, 16)
-        return (start, index + 3, value | _IS_BYTE) if value >= 0 else (start, index, -2)
+        return (start, index + 3, value | IS_BYTE) if value >= 0 else (start, index, -2)
     value = _digits(points, index, 3, 8)
     if value >= 0:
-        return start, index + 3, (value & 255) | _IS_BYTE
+        return start, index + 3, (value & 255) | IS_BYTE
     if point == 10:
         return start, index + 1, -1
     if point == 13 and index + 1 < length and points[index + 1] == 10:
@@ -256,7 +251,7 @@ def unescape_points(
     points: Points, kind: int, meant: NDArray[np.uint8], context: int, reach: int
 ) -> tuple[Points, Offsets, Offsets, int, bool]:
     """Escapes decoded among the text around them, with the range of the source for each code point
-    or byte (which have `_IS_BYTE`); the number of escapes, and whether there are bytes that are no
+    or byte (which have `IS_BYTE`); the number of escapes, and whether there are bytes that are no
     ASCII. What stands far from all of them is left out, with two line breaks in its place."""
     mark = (37, 92, 61)[kind]
     length = len(points)
@@ -289,8 +284,8 @@ def unescape_points(
         found += 1
         position = end
         if value >= 0:
-            any_byte |= value & _IS_BYTE != 0 and value & 255 > 127
-            out[at] = value if value & 255 > 127 else value & ~_IS_BYTE
+            any_byte |= value & IS_BYTE != 0 and value & 255 > 127
+            out[at] = value if value & 255 > 127 else value & ~IS_BYTE
             starts[at], ends[at] = start, end
             at += 1
     if found:
@@ -298,32 +293,3 @@ def unescape_points(
             out[at], starts[at], ends[at] = points[place], place, place + 1
             at += 1
     return out[:at], starts[:at], ends[:at], found, any_byte
-
-
-@kernel()
-def join_bytes(
-    points: Points, starts: Offsets, ends: Offsets
-) -> tuple[Points, Offsets, Offsets]:
-    """Bytes as UTF-8 or, where they are none, as Latin-1."""
-    out, first, last = points.copy(), starts.copy(), ends.copy()
-    at = index = 0
-    while index < len(points):
-        point = np.int64(points[index])
-        size = 1
-        if point & _IS_BYTE:
-            point &= 255
-            more = (point >= 0xC2) + (point >= 0xE0) + (point >= 0xF0) if point < 0xF5 else 0
-            value = point & (0x3F >> more)
-            size = 1 + more
-            for step in range(1, 1 + more):
-                byte = np.int64(points[index + step]) if index + step < len(points) else 0
-                if byte & _IS_BYTE and 0x80 <= byte & 255 < 0xC0:
-                    value = value << 6 | byte & 0x3F
-                else:
-                    size = 1
-            if size > 1:
-                point = min(value, _LAST)
-        out[at], first[at], last[at] = point, starts[index], ends[index + size - 1]
-        at += 1
-        index += size
-    return out[:at], first[:at], last[:at]

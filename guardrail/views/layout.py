@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.views.signs import LONGEST, PIECES, SHORT
-from guardrail.views.view import Points, Source, View, join, pick
+from guardrail.views.view import Points, Source, Spans, View, join, pick
 from guardrail.views.weights import reads
 
-Spans = NDArray[np.int64]
+Group = tuple[str, Spans]
 
 # Lines whose first letters are read; the built-in policy lets shorter matches through.
 ACROSTIC = 24
@@ -48,10 +48,15 @@ _CLASSES = _classes()
 def find_layouts(source: Source) -> Iterator[View]:
     """Views of pieces that are laid out in a regular way."""
     lines, signs = line_edges(source.points, _CLASSES, SHORT, LONGEST, PIECES)
+    groups: list[Group] = []
     if signs & _LIST:
-        yield from _edges(source, lines[lines[:, _SIGNS] & _LIST > 0])
+        short = lines[lines[:, _SIGNS] & _LIST > 0]
+        groups += _edges(short)
+        if len(short) >= ACROSTIC and reads(source.points[short[:, _FIRST]]):
+            yield pick(source, short[:, _FIRST], "first letters", "layout")
     if signs & (_LIST - 1):
-        yield from _columns(source, lines, signs)
+        groups += _columns(source, lines, signs)
+    yield from join(source, groups, PIECES)
 
 
 # Columns of what `line_edges` returns, and the sign of a line in a list; lower bits are those of
@@ -60,23 +65,21 @@ _START, _FIRST, _FIRST_END, _LAST, _END, _BODY, _NUMBER, _SIGNS = range(8)
 _LIST = 1 << len(_DELIMITERS)
 
 
-def _edges(source: Source, lines: Spans) -> Iterator[View]:
-    """First and last words, first letters, and every other line, of short lines."""
-    yield from join(source, lines, PIECES, "first words", _FIRST, _FIRST_END)
-    yield from join(source, lines, PIECES, "last words", _LAST, _END)
-    if len(lines) >= ACROSTIC and reads(source.points[lines[:, _FIRST]]):
-        yield pick(source, lines[:, _FIRST], "first letters", "layout")
-    for first in range(2):
-        half = lines[first::2]
-        if len(half) >= PIECES:
-            yield from join(source, half, PIECES, "every other line", _START, _END)
+def _edges(lines: Spans) -> Iterator[Group]:
+    """First and last words, and every other line, of short lines; numbered ones in their order."""
+    yield "first words", lines[:, _FIRST : _FIRST_END + 1]
+    yield "last words", lines[:, _LAST : _END + 1]
+    if len(lines) >= 2 * PIECES - 1:
+        whole = lines[:, [_START, _END]]
+        yield "every other line", whole[::2]
+        yield "every other line", whole[1::2]
     numbered = lines[lines[:, _NUMBER] >= 0]
     if len(numbered) >= PIECES:
         order = np.argsort(numbered[:, _NUMBER], kind="stable")
-        yield from join(source, numbered[order], PIECES, "numbered", _BODY, _END)
+        yield "numbered", numbered[order][:, [_BODY, _END]]
 
 
-def _columns(source: Source, lines: Spans, signs: int) -> Iterator[View]:
+def _columns(source: Source, lines: Spans, signs: int) -> Iterator[Group]:
     """Columns of tables, whatever parts them."""
     for bit, mark in enumerate(_DELIMITERS):
         if signs >> bit & 1:
@@ -84,7 +87,7 @@ def _columns(source: Source, lines: Spans, signs: int) -> Iterator[View]:
             cells, firsts = columns(source.points, rows, ord(mark), COLUMNS)
             for start, end in pairwise(firsts.tolist()):
                 if end - start >= PIECES:
-                    yield from join(source, cells[start:end], PIECES, "column")
+                    yield "column", cells[start:end]
 
 
 @kernel()

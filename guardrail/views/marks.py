@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.views.signs import PIECES
-from guardrail.views.view import Points, Source, View, join
+from guardrail.views.view import Points, Source, Spans, View, join
 
 # Longer pieces are long enough by themselves.
 LONGEST_PIECE = 100
@@ -49,17 +49,17 @@ _KEY = 12
 def find_marked(source: Source) -> Iterator[View]:
     """Views of the pieces in one kind of mark each."""
     pieces = marked_pieces(source.points, LONGEST_PIECE)
-    counts = np.bincount(pieces[:, 0], minlength=_KEY + 1)
-    strings = int(counts[_DOUBLE] + counts[_KEY])
-    if strings >= PIECES and counts[_KEY] and counts[_DOUBLE]:
-        for kind, name in ((_KEY, "keys"), (_DOUBLE, "values")):
-            yield from join(source, pieces[pieces[:, 0] == kind, 1:], PIECES, name)
-    pieces[pieces[:, 0] == _KEY, 0] = counts[_KEY] = 0
-    counts[_DOUBLE] = strings
-    for kind in np.flatnonzero(counts >= PIECES).tolist():
-        if kind == _TAG and source.text.count("</") < PIECES:
-            continue
-        yield from join(source, pieces[pieces[:, 0] == kind, 1:], PIECES, _NAMES[kind])
+    kinds = pieces[:, 0]
+    counts = np.bincount(kinds, minlength=_KEY + 1).tolist()
+    groups: list[tuple[str, Spans]] = []
+    if counts[_DOUBLE] and counts[_KEY] and counts[_DOUBLE] + counts[_KEY] >= PIECES:
+        groups += (("keys", pieces[kinds == _KEY, 1:]), ("values", pieces[kinds == _DOUBLE, 1:]))
+    kinds[kinds == _KEY] = _DOUBLE
+    counts[_DOUBLE] += counts.pop()
+    for kind, count in enumerate(counts):
+        if count >= PIECES and (kind != _TAG or source.text.count("</") >= PIECES):
+            groups.append((_NAMES[kind], pieces[kinds == kind, 1:]))
+    yield from join(source, groups, PIECES)
 
 
 @kernel(inline=True)

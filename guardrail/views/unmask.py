@@ -152,7 +152,8 @@ def _search(raw: str) -> tuple[list[View], str | None]:
                 if len(views) == MOST:
                     return views, f"disguised in more than {MOST} ways"
                 views.append(view)
-                inner.append((view, (*kinds, view.kind)))
+                if not view.plain:
+                    inner.append((view, (*kinds, view.kind)))
         layer = inner
     return views, None
 
