@@ -1,5 +1,4 @@
-"""Letters in blocks: how much each weighs as language and in its order, and what that is a sign of.
-"""
+"""Letters in blocks: what each weighs as language and in its order, and what that is a sign of."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import kernel
-from guardrail.views.view import Points
+from guardrail.views.view import Int, Points
 from guardrail.views.weights import SCALE, Kinds, Weights
 
 Blocks = NDArray[np.int64]
@@ -36,7 +35,7 @@ START, END, LANGUAGE, ORDER, PAIRS, TWINS, NEXT_BUT_ONE, SHIFTED, FOREIGN_LETTER
 
 
 @kernel(inline=True)
-def is_foreign(point: int) -> bool:
+def is_foreign(point: Int) -> Int:
     """Whether a code point is of another script: no punctuation, symbol, selector or emoji."""
     return (
         0x370 <= point < 0x2000
@@ -52,9 +51,9 @@ def block_signs(
     order: float,
     language_before: float,
     order_before: float,
-    pairs: int,
-    shifted: int,
-    foreign: int,
+    pairs: Int,
+    shifted: Int,
+    foreign: Int,
 ) -> tuple[int, int]:
     """The signs of a block from its weights and those of the block before, and signs that the two
     together give to the one before. A few letters, or some among those of another script, have no
@@ -120,6 +119,7 @@ def weigh(points: Points, kinds: Kinds, language: Weights, order: Weights) -> ND
             block += 1
             letters = 0
     return out[: block + 1]
+
 
 @kernel()
 def signs_of_blocks(blocks: Blocks) -> tuple[NDArray[np.uint8], int]:

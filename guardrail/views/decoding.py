@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.text import Offsets
-from guardrail.views.view import Draft, Points
+from guardrail.views.view import Draft, Int, Points
 
 Bytes = NDArray[np.uint8]
 
@@ -77,16 +77,17 @@ def join_bytes(
     """Code points and bytes (`IS_BYTE`) with the bytes joined to characters of UTF-8, those that
     are parts of none left as they are; and how many of all are readable."""
     out, first, last = points.copy(), starts.copy(), ends.copy()
-    at = index = readable = 0
+    at = index = 0
+    readable: Int = 0
     while index < len(points):
         point = np.int64(points[index])
-        size = 1
+        size: Int = 1
         if point & IS_BYTE:
-            byte = point & 255
+            byte: Int = point & 255
             more = (byte >= 0xC2) + (byte >= 0xE0) + (byte >= 0xF0) if byte < 0xF5 else 0
-            value = byte & (0x7F >> (more + (more > 0)))
+            value: Int = byte & (0x7F >> (more + (more > 0)))
             for step in range(1, 1 + more):
-                byte = np.int64(points[index + step]) if index + step < len(points) else 0
+                byte = np.int64(points[index + step] if index + step < len(points) else 0)
                 if byte & IS_BYTE == 0 or not 0x80 <= byte & 255 < 0xC0:
                     break
                 value = value << 6 | byte & 0x3F

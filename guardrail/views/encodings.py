@@ -164,6 +164,8 @@ def _decode_parts(draft: Draft, points: Points, places: NDArray[np.int64]) -> st
 
 
 def _decode(draft: Draft, points: Points, places: NDArray[np.int64]) -> str | None:
+    if points.min() == points.max():
+        return None
     row, shift, mirrored, turned, phase = probe(
         points[:SAMPLE], points[-SAMPLE:][::-1].copy(), _TABLES, _WEIGHTS
     )

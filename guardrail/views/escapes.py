@@ -17,7 +17,7 @@ from guardrail.jit import kernel
 from guardrail.text import Offsets
 from guardrail.views.decoding import IS_BYTE, LAST, READABLE, as_text, join_bytes
 from guardrail.views.encodings import CONTEXT, REACH, shifted
-from guardrail.views.view import SEAM, Draft, Points, Source, View, pick
+from guardrail.views.view import SEAM, Draft, Int, Points, Source, View, pick
 
 # What was escaped several times (%2520, &amp;#65;, \\\\n) is decoded at once: that is no layer.
 _ENTITY = re.compile(
@@ -153,11 +153,11 @@ def _meant() -> NDArray[np.uint8]:
 
 
 @kernel(inline=True)
-def _digits(points: Points, start: int, count: int, base: int) -> int:
+def _digits(points: Points, start: Int, count: int, base: int) -> Int:
     """The value of so many digits, or -1."""
     if start + count > len(points):
         return -1
-    value = 0
+    value: Int = 0
     for index in range(start, start + count):
         point = np.int64(points[index])
         digit = np.int64(99)
@@ -176,7 +176,7 @@ def _digits(points: Points, start: int, count: int, base: int) -> int:
 @kernel()
 def _escape(
     points: Points, start: int, kind: int, meant: NDArray[np.uint8]
-) -> tuple[int, int, int]:
+) -> tuple[Int, Int, Int]:
     """Start, end and value of an escape whose mark stands at `start`: a code point, a byte with
     `IS_BYTE`, -1 for nothing at all, or -2 where there is none; it then ends where the search
     goes on."""
@@ -214,7 +214,7 @@ def _escape(
             if 0xD800 <= value < 0xDC00 and end < length and points[end] == 92:
                 while end < length and points[end] == 92:
                     end += 1
-                low = np.int64(-1)
+                low: Int = -1
                 if end < length and points[end] == 117:
                     low = _digits(points, end + 1, 4, 16)
                 if 0xDC00 <= low < 0xE000:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.views.signs import LONGEST, PIECES, SHORT
-from guardrail.views.view import Points, Source, Spans, View, join, pick
+from guardrail.views.view import Int, Points, Source, Spans, View, join, pick
 from guardrail.views.weights import reads
 
 Group = tuple[str, Spans]
@@ -196,7 +196,7 @@ def line_edges(
 
 
 @kernel(inline=True)
-def _class(point: int, classes: NDArray[np.uint8]) -> int:
+def _class(point: int, classes: NDArray[np.uint8]) -> Int:
     if point < 128:
         return np.int64(classes[np.uintp(point)])
     letter = point >= 0xC0 and not 0x2000 <= point < 0x2C00 and not 0x3000 <= point < 0x3040

@@ -124,7 +124,7 @@ def marked_pieces(points: Points, longest: int) -> NDArray[np.int64]:
                 if _is(points, behind, 58):
                     kind = _KEY
             found = _add(out, found, kind, index + 1, end)
-        elif point == 96 or point == 42 and _is(points, index + 1, 42):
+        elif point == 96 or (point == 42 and _is(points, index + 1, 42)):
             kind = _BACKTICK if point == 96 else _STARS
             if index < after[kind]:
                 continue

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from guardrail.jit import kernel
 from guardrail.text import Offsets
 from guardrail.views.decoding import put_bytes, put_points
-from guardrail.views.view import Draft, Points, Source, View
+from guardrail.views.view import Draft, Int, Points, Source, View
 
 # Numbers in a row, and signs of Morse code.
 FEWEST = 12
@@ -106,7 +106,7 @@ def read_numbers(
 
 
 @kernel(inline=True)
-def _digit(point: int) -> int:
+def _digit(point: int) -> Int:
     """The value of a hexadecimal digit, or more."""
     if 48 <= point <= 57:
         return np.int64(point) - 48

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.views.blocks import FOREIGN, block_signs, is_foreign
-from guardrail.views.view import Points
+from guardrail.views.view import Int, Points
 from guardrail.views.weights import EDGE, LATIN, SCALE, tables
 
 # Runs of a code; percent signs, ampersands, backslashes and equals signs; many of one of them;
@@ -86,23 +86,23 @@ def signs_of(points: NDArray[np.uint8] | Points) -> int:
 
 
 @kernel(inline=True)
-def _field(packed: int) -> tuple[int, int]:
+def _field(packed: Int) -> tuple[Int, Int]:
     """The lowest field of packed numbers, which has a sign, and the others."""
-    half = 1 << (_FIELD - 1)
-    low = ((packed + half) & ((1 << _FIELD) - 1)) - half
-    return low, (packed - low) >> _FIELD
+    half = np.int64(1 << (_FIELD - 1))
+    low = ((packed + half) & np.int64((1 << _FIELD) - 1)) - half
+    return low, (packed - low) >> np.int64(_FIELD)
 
 
 @kernel(inline=True)
-def _info(point: int, classes: NDArray[np.uint16]) -> int:
+def _info(point: Int, classes: NDArray[np.uint16]) -> Int:
     if point < LATIN:
         return np.int64(classes[np.uintp(point)])
-    info = EDGE
+    info = np.int64(EDGE)
     if not 0x2000 <= point < 0x2C00 and not 0x3000 <= point < 0x3040:
         info |= _WORD
     elif point in (0x2022, 0x2219, 0x2212, 0x2013, 0x2014):
         info |= _MORSE
-    return np.int64(info)
+    return info
 
 
 @kernel()
@@ -118,10 +118,12 @@ def look(
     last = last_but_one = np.int64(-1)
     language_before = order_before = 10.0
     weight = np.int64(0)
-    alike = foreign = all_foreign = steps = 0
+    alike = steps = 0
+    all_foreign: Int = 0
+    foreign = delimiters = np.int64(0)
     all_code = False
     numbers = morse = 0
-    line = lists = columns = most_lines = delimiters = 0
+    line = lists = columns = most_lines = 0
     start = 0
     while start < length:
         end = min(start + _STEP, length)
@@ -150,7 +152,7 @@ def look(
                     lists = lists + 1 if size <= SHORT else 0
                     columns = columns + 1 if size <= LONGEST and delimiters & _DELIMITER else 0
                     most_lines = max(most_lines, lists, columns)
-                    delimiters = 0
+                    delimiters = np.int64(0)
         delimiters |= some
         # A run of three steps less one character holds two steps.
         if every & _CODE:
@@ -178,9 +180,9 @@ def look(
             count, shifted = _field(rest)
             scale = 1.0 / (max(count, 1) * SCALE)
             language, order = low * scale, middle * scale
-            sign, _ = block_signs(
+            sign: Int = block_signs(
                 language, order, language_before, order_before, count, shifted, foreign
-            )
+            )[0]
             if sign:
                 signs |= LETTERS
             if alike >= _ALIKE and _alternate(points, start, end):
@@ -188,7 +190,8 @@ def look(
             language_before, order_before = language, order
             all_foreign += foreign
             weight = np.int64(0)
-            alike = foreign = steps = 0
+            foreign = np.int64(0)
+            alike = steps = 0
         start = end
     size = _trimmed(points, line, length, classes)
     most_lines += 0 < size <= LONGEST

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from guardrail.jit import kernel
 from guardrail.text import Offsets
 
 Points = NDArray[np.uint32]
+# A number in a kernel, of whatever width.
+Int = Any
 
 Kind = Literal["code", "escape", "letters", "layout"]
 
