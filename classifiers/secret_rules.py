@@ -14,12 +14,13 @@ from typing import NamedTuple
 class TokenFormat(NamedTuple):
     """`pattern` is matched between characters that are no letters or digits. `needs` are lower-case
     literals: every match starts with one of them in some case, or where `starts` is False holds
-    one."""
+    one. `gate`: see `PatternRule`."""
 
     kind: str
     pattern: str
     needs: tuple[str, ...]
     starts: bool = True
+    gate: str = ""
 
 
 _UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
@@ -29,8 +30,8 @@ def _row(kind: str, pattern: str, *needs: str) -> TokenFormat:
     return TokenFormat(kind, pattern, needs)
 
 
-def _inside(kind: str, pattern: str, *needs: str) -> TokenFormat:
-    return TokenFormat(kind, pattern, needs, starts=False)
+def _inside(kind: str, pattern: str, *needs: str, gate: str = "") -> TokenFormat:
+    return TokenFormat(kind, pattern, needs, starts=False, gate=gate)
 
 
 TOKEN_FORMATS: tuple[TokenFormat, ...] = (
@@ -370,7 +371,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
         "shprt_",
         "shptka_",
     ),
-    _inside("salesforce-token", r"00[A-Za-z0-9]{13}![\w.]{80,120}", "!"),
+    _inside("salesforce-token", r"00[A-Za-z0-9]{13}![\w.]{80,120}", "!", gate=r"![\w.]{80}"),
     _row("salesforce-key", r"3MVG9[\w.+/=]{80,251}", "3mvg9"),
     _row("salesforce-refresh-token", r"5AEP861[\w.=]{80,}", "5aep861"),
     _inside("maxmind-key", r"[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk", "_mmk"),
@@ -401,7 +402,12 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
         "discord.com/api/",
         "discordapp.com/api/",
     ),
-    _inside("discord-token", r"[A-Za-z0-9][\w-]{23,25}\.[\w-]{6}\.[\w-]{27,38}", "."),
+    _inside(
+        "discord-token",
+        r"[A-Za-z0-9][\w-]{23,25}\.[\w-]{6}\.[\w-]{27,38}",
+        ".",
+        gate=r"\.[\w-]{6}\.[\w-]{27}",
+    ),
     _row("discord-token", r"mfa\.[\w-]{84}", "mfa."),
     _row(
         "teams-webhook",
@@ -460,7 +466,13 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("settlemint-token", r"sm_[aps]at_[A-Za-z0-9]{16}", "sm_aat_", "sm_pat_", "sm_sat_"),
     _row("zoho-token", r"1000\.[a-f0-9]{32}\.[a-f0-9]{32}", "1000."),
     _row("facebook-token", r"EAA[A-Z][A-Za-z0-9]{80,}", "eaa"),
-    _inside("facebook-token", r"\d{15,16}(?:\||%7C)[\w-]{27,40}", "|", "%7c"),
+    _inside(
+        "facebook-token",
+        r"\d{15,16}(?:\||%7C)[\w-]{27,40}",
+        "|",
+        "%7c",
+        gate=r"[|%](?:7C)?[\w-]{27}",
+    ),
     _row("instagram-token", r"IG(?:QVJ|AA)[\w-]{80,}", "igqvj", "igaa"),
     _row("twitter-bearer-token", r"A{20,24}[A-Za-z0-9%]{60,100}", "aaaaaaaaaaaaaaaaaaaa"),
     _row("linkedin-secret", r"WPL_AP1\.[A-Za-z0-9]{16}\.[A-Za-z0-9+/=]{8}", "wpl_ap1."),

@@ -17,7 +17,8 @@ _BLANKED = re.compile(
 )
 _PLACEHOLDER = re.compile(
     r"x{4,}|\*{3,}|\.{3,}|_{4,}|-{6,}|#{3,}|0{8,}|…|example|sample|dummy|placeholder|"
-    r"change[-_ ]?me|replace|your|redacted|hidden|insert|<[^<>]*>|\[[A-Za-z_ -]+\]|(?<![a-z])fake(?![a-z])|todo|"
+    r"change[-_ ]?me|replace|your|redacted|hidden|insert|<[^<>]*>|\[[A-Za-z_ -]+\]|"
+    r"(?<![a-z])fake(?![a-z])|todo|"
     r"(?:secret|key|token|value)[-_ ]?(?:here|goes)|not[-_ ]?(?:a[-_ ])?real|lorem|foobar",
     re.IGNORECASE,
 )

@@ -70,6 +70,7 @@ def secret_pattern_rules() -> list[PatternRule]:
             row.needs,
             check=lambda token: not is_blanked(token),
             starts=row.starts,
+            gate=row.gate,
         )
         for number, row in enumerate(TOKEN_FORMATS)
     ]
@@ -112,6 +113,8 @@ _NOT = (
     r"id[\"']?\s{0,3}[:=]))"
 )
 _NAME = rf"(?i:{_WEAK})(?:{_NOT}[\w.-]){{0,40}}"
+
+_USER_OF_URL = r"://[^\s:/@\"'<>`]{0,100}:[^\s/@\"'<>`]{3,200}@"
 
 _RULES = (
     PatternRule(
@@ -186,6 +189,7 @@ _RULES = (
         r"(?P<value>[^\s/@\"'<>`]{3,200})@[\w.\[%{$-]",
         0.95,
         ("://",),
+        gate=_USER_OF_URL,
         check=is_password_of_url,
     ),
     # On a host of the public network even a plain word is a password that somebody set.
@@ -197,6 +201,7 @@ _RULES = (
         r"(?:[\w-]{1,63}\.){1,6}[a-z]{2,18}(?![\w.])",
         0.8,
         ("://",),
+        gate=_USER_OF_URL,
         check=is_written_out,
     ),
     PatternRule(
