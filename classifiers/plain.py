@@ -1,4 +1,4 @@
-"""The text that rules read: what looks like a plain character is one, and invisible ones are gone."""
+"""The text that rules read: what looks like a plain character is one, and nothing is invisible."""
 
 from __future__ import annotations
 
