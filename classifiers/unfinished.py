@@ -6,7 +6,7 @@ behind it (the package regex; the standard library has no such matches).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import regex
@@ -17,8 +17,8 @@ from guardrail.classifiers.patterns import (
     PatternEngine,
     PatternRule,
     digit_clusters,
-    plain,
 )
+from guardrail.classifiers.plain import plain
 from guardrail.detector import Progress
 from guardrail.findings import Finding, Span
 
@@ -40,17 +40,16 @@ def unfinished(engine: PatternEngine, raw: str, hits: list[Hit]) -> list[Hit]:
         first = start if offsets is None else offsets[start]
         found.append(Hit(first, len(raw), 0.0, rule.kind, rule.name))
 
-    for rule, places in _tried(engine, text):
+    places, there = _places(engine, text)
+    for rule, some in places.items():
         form = _form(rule.pattern)
-        for place in places:
+        for place in sorted(some):
             match = form.match(text, place, partial=True)
             if match is not None and _is_open(rule, match, content) and match.start() < size:
                 add(rule, match.start())
                 break
-    there = {number for _, numbers, _ in engine.literals(text) for number in numbers}
-    for number in engine.anywhere:
-        rule = engine.rules[number]
-        first = 0 if number in there else max(0, size - NEAR)
+    for rule in engine.anywhere:
+        first = 0 if rule in there else max(0, size - NEAR)
         while (match := _form(rule.pattern).search(text, first, partial=True)) is not None:
             if match.start() == size:
                 break
@@ -67,20 +66,23 @@ def unfinished(engine: PatternEngine, raw: str, hits: list[Hit]) -> list[Hit]:
     return found
 
 
-def _tried(engine: PatternEngine, text: str) -> Iterator[tuple[PatternRule, list[int]]]:
-    """The rules that start at something in the text, with the places to try, in order."""
-    places: dict[int, set[int]] = {}
-    for at, _, here in engine.literals(text):
-        for number, back in here:
-            places.setdefault(number, set()).update(range(max(0, at - back), at + 1))
+def _places(
+    engine: PatternEngine, text: str
+) -> tuple[dict[PatternRule, set[int]], set[PatternRule]]:
+    """Where to try the rules that start at something in the text, and the others of which a literal
+    is there."""
+    places: dict[PatternRule, set[int]] = {}
+    there: set[PatternRule] = set()
+    for at, here, others in engine.literals(text):
+        there.update(others)
+        for rule in here:
+            places.setdefault(rule, set()).update(range(max(0, at - rule.back), at + 1))
     near = max(0, len(text) - 2 * NEAR)
     runs = [near + run for cluster in digit_clusters(text[near:]) for run in cluster.runs]
-    for number in engine.at_digits:
-        back = engine.rules[number].back
+    for rule in engine.at_digits:
         for at in runs:
-            places.setdefault(number, set()).update(range(max(0, at - back), at + 1))
-    for number, some in places.items():
-        yield engine.rules[number], sorted(some)
+            places.setdefault(rule, set()).update(range(max(0, at - rule.back), at + 1))
+    return places, there
 
 
 def _is_open(rule: PatternRule, match: regex.Match[str], content: int) -> bool:

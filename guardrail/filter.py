@@ -10,6 +10,7 @@ from time import monotonic, perf_counter
 from guardrail.detector import (
     EMPTY_CONTEXT,
     Context,
+    CostlyDetector,
     Detector,
     LiveDetector,
     Progress,
@@ -19,11 +20,14 @@ from guardrail.detector import (
 from guardrail.errors import GuardrailError, UsageError
 from guardrail.findings import Action, Failure, Finding, Span, Verdict
 from guardrail.policy import Policy
-from guardrail.redact import Redaction, crosses, redact_parts, seams
+from guardrail.redact import Seam, redact_parts, seams
+from guardrail.redaction import Redaction
 from guardrail.text import CanonicalText, canonicalise, join_surrogates
 from guardrail.views.unfinished import unfinished
 from guardrail.views.unmask import unmask, unmasked_findings
 from guardrail.views.view import View
+
+Scan = Callable[[CanonicalText, Context], Sequence[Finding]]
 
 # Pieces of a view are at most so far apart: what goes on later is another one.
 VIEW_REACH = 256
@@ -50,6 +54,8 @@ class Filter:
                 raise UsageError(f"two detectors are called {name!r}; give each its own name")
         self.policy = policy
         self.detectors = tuple(detectors)
+        self._costly = tuple(d for d in detectors if isinstance(d, CostlyDetector))
+        self._others = tuple(d for d in detectors if not isinstance(d, CostlyDetector))
         self.redaction = redaction or (lambda _: policy.redactor)
 
     def check(self, response: str, context: Context = EMPTY_CONTEXT) -> Verdict:
@@ -62,8 +68,9 @@ class Filter:
             raise UsageError(f"a response is a string, not {type(response).__name__}")
         began = perf_counter()
         timings: dict[str, float] = {}
+        coverage = dict.fromkeys((detector.name for detector in self.detectors), 1.0)
         response = join_surrogates(response)
-        findings, failures = self._scan(response, context, timings)
+        findings, failures = self._scan(response, context, timings, coverage)
         decision = self.policy.decide(findings, failures)
         action, text = decision.action, response
         if action is Action.REDACT:
@@ -75,35 +82,51 @@ class Filter:
                 action = Action.REFUSE
         if action is Action.REFUSE:
             text = self.policy.refusal
-        coverage = dict.fromkeys((detector.name for detector in self.detectors), 1.0)
         for failure in failures:
             coverage[failure.detector] = failure.covered
         timings["total"] = perf_counter() - began
         return Verdict(action, text, decision.findings, tuple(failures), coverage, timings)
 
     def _scan(
-        self, response: str, context: Context, timings: dict[str, float]
+        self,
+        response: str,
+        context: Context,
+        timings: dict[str, float],
+        coverage: dict[str, float] | None = None,
     ) -> tuple[list[Finding], list[Failure]]:
+        """What is found. Costly detectors run where `coverage` is given, which tells whether."""
         began = perf_counter()
         try:
             text = canonicalise(response)
         except Exception as error:
-            return [], self._all_fail(reason(error))
+            return [], _all_fail(self.detectors, reason(error))
         timings["canonical"] = perf_counter() - began
         findings, failures = self._detect(text, context, timings)
         began = perf_counter()
+        masked = None
         try:
             masked = unmask(response)
         except Exception as error:
-            return findings, [*failures, *self._all_fail(reason(error))]
+            failures += _all_fail(self._others, reason(error))
         timings["views"] = perf_counter() - began
         if masked is not None:
             found, failed = self._detect(masked.text, context, timings)
             findings += unmasked_findings(masked, found, findings)
             failures += failed
             if masked.unseen is not None:
-                failures += self._all_fail(masked.unseen)
-        return findings, list(dict.fromkeys(failures))
+                failures += _all_fail(self._others, masked.unseen)
+        failures = list(dict.fromkeys(failures))
+        if coverage is None:
+            return findings, failures
+        words = len(response.split())
+        for place, costly in enumerate(self._costly):
+            later = frozenset[str]().union(*(other.kinds for other in self._costly[place + 1 :]))
+            if self.policy.may_change(costly, later, findings, failures, words):
+                found, failed = self._detect(text, context, timings, [(costly.name, costly.scan)])
+                findings, failures = findings + found, failures + failed
+            else:
+                coverage[costly.name] = 0.0
+        return findings, failures
 
     def scan_views(
         self, text: CanonicalText, context: Context = EMPTY_CONTEXT
@@ -121,7 +144,7 @@ class Filter:
                     settled = min(settled, whole if known is None else known)
                     open_ += [replace(f, span=Span(f.span.start, whole)) for f in more]
         except Exception as error:
-            return Progress((), (), whole), self._all_fail(reason(error))
+            return Progress((), (), whole), _all_fail(self._others, reason(error))
         findings: list[Finding] = []
         failures: list[Failure] = []
         if masked is not None:
@@ -129,7 +152,7 @@ class Filter:
             found, failures = self._detect(masked.text, context, {})
             findings = unmasked_findings(masked, found, plain)
             if masked.unseen is not None:
-                failures += self._all_fail(masked.unseen)
+                failures += _all_fail(self._others, masked.unseen)
         return Progress(findings, open_, settled), list(dict.fromkeys(failures))
 
     def _unsettled(self, view: View, context: Context) -> tuple[int | None, list[Finding]]:
@@ -140,7 +163,7 @@ class Filter:
         seen = canonicalise(view.text)
         first = len(view.text)
         open_: list[Finding] = []
-        for detector in self.detectors:
+        for detector in self._others:
             scans = [detector.scan_live] if isinstance(detector, LiveDetector) else []
             scans += [detector.scan_whole] if isinstance(detector, WholeDetector) else []
             for scan in scans:
@@ -153,23 +176,27 @@ class Filter:
             replace(f, span=Span(start, start + 1)) for f, start in zip(open_, starts, strict=True)
         ]
 
-    def _all_fail(self, reason: str) -> list[Failure]:
-        return [Failure(detector.name, reason) for detector in self.detectors]
-
     def _detect(
-        self, text: CanonicalText, context: Context, timings: dict[str, float]
+        self,
+        text: CanonicalText,
+        context: Context,
+        timings: dict[str, float],
+        scans: Sequence[tuple[str, Scan]] | None = None,
     ) -> tuple[list[Finding], list[Failure]]:
-        """The findings and failures of all detectors in one text."""
+        """The findings and failures of some scans, by the names of their detectors; of all that are
+        not costly without `scans`."""
+        if scans is None:
+            scans = [(detector.name, detector.scan) for detector in self._others]
         findings: list[Finding] = []
         failures: list[Failure] = []
         ended = perf_counter()
-        for detector in self.detectors:
-            name, began = detector.name, ended
+        for name, scan in scans:
+            began = ended
             if context.deadline is not None and monotonic() > context.deadline:
                 failures.append(Failure(name, "the deadline had passed"))
                 continue
             try:
-                findings += detector.scan(text, context)
+                findings += scan(text, context)
             except Unfinished as error:
                 findings += error.findings
                 failures.append(Failure(name, str(error), error.covered))
@@ -179,7 +206,7 @@ class Filter:
             timings[name] = timings.get(name, 0.0) + ended - began
         return findings, failures
 
-    def _leaks(self, redacted: str, seams: list[Span], context: Context) -> bool:
+    def _leaks(self, redacted: str, seams: list[Seam], context: Context) -> bool:
         """Whether a redacted text must still not leave: what stood on the two sides of a removed
         span may be one protected passage once they meet, and what is left of a disguise may still
         say something. Elsewhere the text is as it was judged."""
@@ -187,10 +214,18 @@ class Filter:
         met = [
             finding
             for finding in findings
-            if finding.evidence.view is not None or crosses(finding.span, seams)
+            if any(seam.concerns(finding.span) for seam in seams)
+            or (
+                finding.evidence.view is not None
+                and not any(seam.holds(finding.span) for seam in seams)
+            )
         ]
         decision = self.policy.decide(met, failures)
         return bool(decision.redactions) or decision.action is Action.REFUSE
+
+
+def _all_fail(detectors: Sequence[Detector], reason: str) -> list[Failure]:
+    return [Failure(detector.name, reason) for detector in detectors]
 
 
 def reason(error: Exception) -> str:

@@ -25,6 +25,7 @@ from typing import Protocol
 
 from guardrail.detector import (
     Context,
+    CostlyDetector,
     Detector,
     LiveDetector,
     Progress,
@@ -320,7 +321,9 @@ class Scanner:
         """`cut` tells where segments end; without it, nothing is judged but what a `LiveDetector`
         and one with a `window` find. `views` judges a text's disguises. `hold`: whether text waits
         for what is found in it besides what a `LiveDetector` tells at any time."""
-        self._policy, self._context, self._clock = policy, context, clock
+        self._policy, self._clock = policy, clock
+        # Those of a whole response are not in step with its parts.
+        self._context = replace(context, logprobs=None)
         self._buffer = Buffer()
         self._tracks: list[Track] = []
         self._unheld: list[Track] = []
@@ -334,11 +337,13 @@ class Scanner:
                 self._tracks.append(track)
                 self._unheld += [] if hold or segmented else [track]
         if cut is not None and views is not None:
-            names = (detector.name for detector in detectors)
+            names = [d.name for d in detectors if not isinstance(d, CostlyDetector)]
             track = _Paced(names, views, AHEAD, policy, cut, max_wait, clock, whole=True)
             self._tracks.append(track)
             self._unheld += [] if hold else [track]
         self._ready: list[Finding] = []
+        self.beside: list[Finding] = []
+        """What the findings that were taken last may overlap, as far as the policy asks for it."""
         self.failures: list[Failure] = []
         self.stop = sys.maxsize
         """Where the text must end, as something could not be judged that must be."""
@@ -353,6 +358,16 @@ class Scanner:
     def settled(self) -> int:
         """No finding that changes the text and was not taken yet starts before here, and no
         detector that must not fail has yet to see what is before."""
+        settled = self._known
+        if self._policy.compared:
+            # What overlaps a finding is known once all is known up to its end.
+            waiting = (f.span.start for f in self._ready if f.span.end > settled)
+            settled = min(settled, min(waiting, default=settled))
+        return settled
+
+    @property
+    def _known(self) -> int:
+        """All findings that start before here, and that change the text, are here."""
         policy = self._policy
         places = [self._buffer.end]
         for track in self._tracks:
@@ -372,7 +387,10 @@ class Scanner:
             try:
                 if deadline is not None and self._clock() > deadline:
                     raise _Late("the deadline had passed")
-                self._ready += track.advance(self._buffer, self._context, final=final)
+                found = list(track.advance(self._buffer, self._context, final=final))
+                self._ready += found
+                if self._policy.compared:
+                    self.beside += found
             except Exception as error:
                 at = min(track.settled, track.judged)
                 covered = at / max(1, self._buffer.end)
@@ -393,6 +411,8 @@ class Scanner:
         taken = [finding for finding in self._ready if finding.span.start < settled]
         self._ready = [finding for finding in self._ready if finding.span.start >= settled]
         taken.sort(key=lambda finding: (finding.span.start, -finding.span.end))
+        first = taken[0].span.start if taken else settled
+        self.beside = [finding for finding in self.beside if finding.span.end > first]
         return taken
 
 
@@ -406,7 +426,9 @@ def _judge(detector: Detector) -> Judge | None:
             if isinstance(detector, WholeDetector):
                 return detector.scan_whole(text, context), ()
             end = len(text.raw)
-            return Progress(detector.scan(text, context), (), end, end), ()
+            # What is recited shows in what goes on, not in a sentence by itself.
+            needed = None if isinstance(detector, CostlyDetector) else end
+            return Progress(detector.scan(text, context), (), end, needed), ()
         except Unfinished as error:
             failure = Failure(detector.name, str(error), error.covered)
             return Progress(error.findings, (), len(text.raw)), (failure,)

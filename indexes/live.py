@@ -11,14 +11,21 @@ from numpy.typing import NDArray
 
 from guardrail.indexes.chaining import GAP, Runs
 from guardrail.indexes.grams import Hashes
-from guardrail.indexes.matching import BATCH, find_seeds, gather, mark_repeats, pack_tags, promising
+from guardrail.indexes.matching import (
+    BATCH,
+    REPEATED,
+    find_seeds,
+    gather,
+    mark_repeats,
+    verify,
+)
 from guardrail.indexes.sealed import Words
 from guardrail.jit import kernel
 
 
 @kernel()
 def live_seeds(
-    rolled: Hashes,
+    near: Words,
     hashes: Hashes,
     parameters: NDArray[np.uint64],
     filter_: Words,
@@ -27,35 +34,30 @@ def live_seeds(
     ordinals: Words,
     tags: Words,
 ) -> Hashes:
-    """All seeds but chance ones, as `find_runs` takes them, sorted."""
+    """All seeds but chance ones and those of grams that come often in the response, as `find_runs`
+    takes them, sorted."""
     seeds = find_seeds(hashes, parameters, filter_, directory, remainders)
     keys = np.empty(64, np.uint64)
     found = 0
     if len(seeds) == 0:
         return keys[:0]
     mark_repeats(seeds)
-    near = pack_tags(rolled)
     candidates = np.empty((BATCH, 3), np.int64)
     seed = np.int64(0)
     entry = seeds[0, 1]
     while seed < len(seeds):
         filled, seed, entry = gather(candidates, seeds, seed, entry, ordinals, parameters)
-        fresh = np.int64(0)
-        for index in range(filled):
-            if not candidates[index, 2]:
-                candidates[fresh, 0] = candidates[index, 0]
-                candidates[fresh, 1] = candidates[index, 1]
-                fresh += 1
-        kept = promising(candidates, fresh, near, tags, parameters, np.int64(0))
+        kept = verify(candidates, filled, near, tags, parameters, np.int64(0))
         if found + kept > len(keys):
             longer = np.empty(2 * (found + kept), np.uint64)
             for index in range(found):
                 longer[index] = keys[index]
             keys = longer
         for index in range(kept):
-            ordinal = np.uint64(candidates[index, 1] + 1)
-            keys[found] = (ordinal << np.uint64(31)) | np.uint64(candidates[index, 0])
-            found += 1
+            if not candidates[index, 2] & REPEATED:
+                ordinal = np.uint64(candidates[index, 1] + 1)
+                keys[found] = (ordinal << np.uint64(31)) | np.uint64(candidates[index, 0])
+                found += 1
     keys = keys[:found]
     keys.sort()
     return keys

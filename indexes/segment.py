@@ -3,7 +3,7 @@
 Lookup of a hash: the filter turns nearly all away that the index does not have. The first
 `bucket_bits` bits choose a bucket of the directory (the range of its entries), the next 16 bits are
 compared with the entries' remainders. Entries that agree give ordinals, which give document and
-offset. An ordinal that is found by chance is harmless: the tags, two bits of every gram's hash at
+offset. An ordinal that is found by chance is harmless: the tags, two bits at
 every unit, tell how far the match really goes.
 """
 
@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError, IndexVersionError
 from guardrail.indexes.chaining import LEAST, NO_RUNS, Runs, chain, find_runs
-from guardrail.indexes.grams import Hashes, siphash
+from guardrail.indexes.extending import extend
+from guardrail.indexes.grams import TAG, Hashes, siphash
 from guardrail.indexes.live import live_seeds, open_chains
 from guardrail.indexes.matching import DEAD, Matches, find_matches
 from guardrail.indexes.passages import Passages
+from guardrail.indexes.query import Query
 from guardrail.indexes.runs import MARK_EVERY, DocumentRow, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.indexes.segment_writer import (
@@ -80,10 +82,10 @@ class Segment:
             (collection, tuple(labels)) for collection, labels in head["groups"]
         ]
         self._blocks = np.concatenate(([0], np.cumsum(head["blocks"], dtype=np.int64)))
-        counts = np.maximum(
-            (self.table["units"].astype(np.int64) - grid.gram) // grid.stride + 1, 0
-        )
-        self.counts = np.where(self.table["units"] < grid.gram, 0, counts)
+        units = self.table["units"].astype(np.int64)
+        # Grams and ordinals of each document; see `Grid`.
+        self.counts = np.where(units < grid.gram, 0, (units - grid.gram) // grid.stride + 1)
+        self.spans = np.where(units < grid.gram, 0, -(-(units - TAG + 1) // grid.stride))
         self._marked = -(-self.counts // MARK_EVERY)
         self._first_marks = np.cumsum(self._marked) - self._marked
         self._chars = np.ascontiguousarray(self.table["chars"])
@@ -129,8 +131,7 @@ class Segment:
 
     def match(
         self,
-        rolled: Hashes,
-        hashes: Hashes,
+        query: Query,
         least: int,
         only: NDArray[np.bool_] | None = None,
     ) -> tuple[Matches, Runs]:
@@ -142,8 +143,9 @@ class Segment:
             facts = facts.copy()
             facts[~only, 1] |= np.uint32(DEAD)
         matches, crowd = find_matches(
-            rolled,
-            hashes,
+            query.tags,
+            query.units,
+            query.hashes,
             self._parameters,
             self._filter,
             self._directory,
@@ -157,19 +159,30 @@ class Segment:
         if len(crowd) == 0:
             return matches, NO_RUNS
         crowd.sort()
-        runs = find_runs(crowd, rolled, self._parameters, self._tags, self._starts, facts)
-        best = chain(runs, self.grid.gram)
+        runs = self._chained(query, crowd, facts)
+        linked = runs[runs[:, 4] >= 0]
+        best = int(linked[:, 5].max()) if len(linked) else 0
         return matches, runs if best >= 4 * LEAST else NO_RUNS
 
-    def live(self, rolled: Hashes, hashes: Hashes, total: int) -> list[tuple[int, int]]:
-        """What the end of a text of `total` units may be part of: see `open_chains`."""
+    def live(self, query: Query) -> list[tuple[int, int]]:
+        """What the end of a text may be part of: see `open_chains`."""
         tables = (self._filter, self._directory, self._remainders, self._ordinals, self._tags)
-        seeds = live_seeds(rolled, hashes, self._parameters, *tables)
+        seeds = live_seeds(query.tags, query.hashes, self._parameters, *tables)
         if not len(seeds):
             return []
-        runs = find_runs(seeds, rolled, self._parameters, self._tags, self._starts, self._facts)
+        runs = self._chained(query, seeds, self._facts)
+        return open_chains(runs, query.units)
+
+    def _chained(self, query: Query, seeds: Hashes, facts: NDArray[np.uint32]) -> Runs:
+        """The runs of sorted seeds, extended and chained."""
+        fixed = (query.tags, query.units, self._parameters, self._tags, self._starts, facts)
+        runs = find_runs(seeds, *fixed)
+        more = extend(runs, *fixed)
+        if len(more):
+            runs = np.concatenate((runs, more))
+            runs = np.ascontiguousarray(runs[np.lexsort((runs[:, 0], runs[:, 3], runs[:, 2]))])
         chain(runs, self.grid.gram)
-        return open_chains(runs, total)
+        return runs
 
     def place(self, row: int, start: int, units: int) -> Place:
         """The place of `units` canonical units from unit `start` of document number `row`.
@@ -215,7 +228,7 @@ class Segment:
         return marks
 
     def tag_words(self, start: int, count: int) -> tuple[Words, int]:
-        """The unmasked words that hold the tags of `count` grams from ordinal `start`, and how many
+        """The unmasked words that hold the tags of `count` ordinals from `start`, and how many
         tags of the first word come before."""
         first, last = start * self.grid.stride, (start + count) * self.grid.stride
         words = self._tags[first // 32 : -(-last // 32)].copy()

@@ -10,9 +10,9 @@ import re
 
 import numpy as np
 
-from guardrail.views.layout import FEWEST
+from guardrail.views.blocks import END, LANGUAGE, ORDER, PAIRS, START, weigh
 from guardrail.views.view import Source
-from guardrail.views.weights import END, LANGUAGE, ORDER, PAIRS, SCALE, START, tables, weigh
+from guardrail.views.weights import SCALE, tables
 
 # A word that no code is made of: letters between blanks, not only those of hexadecimal digits; or a
 # letter of another script.
@@ -24,8 +24,8 @@ _WORD = re.compile(
 _PLAIN, _FORWARD = 0.5, 0.0
 # Codes show by then: binary takes 9 characters for a letter, and a passage 64 letters. And letters.
 _LONGEST_CODE, _BLOCKS = 600, 6
-# Lines of a list, in code points, and signs of a table in longer ones.
-_SHORT, _ROW = 60, 200
+# Lines that show no layout yet; how long those of a list are, and rows of a table.
+_FEW, _SHORT, _ROW = 7, 60, 200
 _LINE = re.compile(r"[^\n]*[^\W_][^\n]*")
 
 
@@ -58,9 +58,9 @@ def _letters(raw: str) -> int:
 
 def _lines(raw: str) -> int:
     """The start of the last short lines and rows of a table, which may be a layout that does not
-    show before there are `FEWEST`."""
+    show before there are more."""
     start = len(raw)
-    for match in reversed(list(_LINE.finditer(raw))[1 - FEWEST :]):
+    for match in reversed(list(_LINE.finditer(raw))[-_FEW:]):
         line = match.group()
         row = len(line) <= _ROW and ("|" in line or "\t" in line)
         if len(line.strip()) > _SHORT and not row:
