@@ -88,7 +88,7 @@ class Policy(PolicyPart):
         default_factory=RedactionSettings, description="How redacted text is replaced."
     )
     stream: StreamSettings = Field(
-        default_factory=StreamSettings, description="How long text that is streamed waits."
+        default_factory=StreamSettings, description="What text that is streamed waits for."
     )
     refusal: str = Field(
         default="I can't share that.",
