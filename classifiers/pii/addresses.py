@@ -26,7 +26,8 @@ _MONTH = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 # Where nobody lives: what forms and examples are filled in with.
 _SPECIMEN = re.compile(
     r"(?:12|123|1234|12345|100|1000?1?|456|789) (?:Main|Elm|Oak|Maple|Any|Example|Sample|Fake|Test|Street|First|1st)"
-    r" ?(?:St|Street|Ave|Avenue|Rd|Road|Ln|Lane|Dr|Drive|Name)\b\.?", re.IGNORECASE
+    r" ?(?:St|Street|Ave|Avenue|Rd|Road|Ln|Lane|Dr|Drive|Name)\b\.?",
+    re.IGNORECASE,
 )
 
 
