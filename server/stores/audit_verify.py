@@ -97,8 +97,8 @@ def verify(
             return found
         found.head = Checkpoint.of(head)
         walk = _Walk(log, head, checkpoint, found)
-        # What stands beyond the head is read as well: it was put there by something else.
-        for chunk in log.read(connection, until=2**62):
+        # What stands outside of the trail is read as well: it was put there by something else.
+        for chunk in log.read(connection, after=-(2**62), until=2**62):
             for record in chunk:
                 walk.step(record)
             if progress is not None:
@@ -123,8 +123,8 @@ class _Walk:
 
     def step(self, record: StoredRecord) -> None:
         note = self._found.note
-        if record.seq > self._head.seq:
-            note(f"record {record.seq} stands beyond the end of the trail")
+        if not 0 < record.seq <= self._head.seq:
+            note(f"record {record.seq} stands outside of the trail, which has {self._head.seq}")
             return
         if record.seq != self.seq + 1:
             note(f"records {self.seq + 1} to {record.seq - 1} are missing")
