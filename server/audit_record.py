@@ -95,7 +95,9 @@ def administration(
     """The record of an administrative act: of a key's holder, or of a person at the command line,
     named by the operating system. `about` names the `tenant` and `key` that it concerns;
     `details` are JSON-ready and name no person."""
-    who = {"user": actor} if isinstance(actor, str) else {"tenant": actor.tenant, "key": actor.key_id}
+    who = (
+        {"user": actor} if isinstance(actor, str) else {"tenant": actor.tenant, "key": actor.key_id}
+    )
     return AuditRecord(
         event=event,
         body=details,

@@ -13,7 +13,7 @@ ANY = "*"
 
 
 class Scope(StrEnum):
-    """What a key opens: checks, the proxy, administration, the audit trail. None implies another."""
+    """What a key opens: checks, the proxy, administration, audits. None implies another."""
 
     MODERATE = "moderate"
     PROXY = "proxy"

@@ -21,7 +21,6 @@ from guardrail.errors import PolicyError
 from guardrail.findings import Action, Evidence, Failure, Finding, Span, merge_spans
 from guardrail.policy import Policy, Rule, When, split_rule
 from guardrail.policy_file import (
-    MAX_BYTES,
     default_policy,
     load_policy,
     parse_policy,
@@ -29,6 +28,7 @@ from guardrail.policy_file import (
     show,
 )
 from guardrail.redact import Redaction
+from guardrail.yaml_file import MAX_BYTES
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "policy.md"
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from guardrail.cli import audit, check, index, policy
+from guardrail.cli import audit, check, index, policy, serve
 from guardrail.cli.output import console, print_json
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("check")(check.check)
+app.command("serve")(serve.serve)
 index.app.command("audit")(audit.audit)
 app.add_typer(index.app, name="index")
 app.add_typer(policy.app, name="policy")

@@ -1,0 +1,98 @@
+"""The application: routes, and what is open while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from guardrail import __version__
+from guardrail.errors import GuardrailError
+from guardrail.server.boundary import Boundary
+from guardrail.server.checks import CheckPool
+from guardrail.server.errors import Shapes
+from guardrail.server.guard import Guard
+from guardrail.server.metrics import Metrics
+from guardrail.server.ports import OpenStores
+from guardrail.server.routes import health, native
+from guardrail.server.service import Service
+from guardrail.server.settings import Settings
+
+FOLLOW_EVERY_SECONDS = 0.5
+
+ROUTERS = (native.router, health.router)
+# The shape of errors by the beginning of the path; what is not here has the native one.
+SHAPES = Shapes([])
+
+_log = logging.getLogger("guardrail.server")
+
+OpenThem = Callable[[Settings], Awaitable[OpenStores]]
+
+
+class ErrorDetail(BaseModel):
+    code: str
+    message: str
+    request_id: str
+
+
+class ErrorBody(BaseModel):
+    """What went wrong: a word for programs, a sentence for people."""
+
+    error: ErrorDetail
+
+
+def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
+    """The application for some settings. Indexes and stores are opened when it starts."""
+    metrics = Metrics()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        guard = await asyncio.to_thread(Guard, settings.guard)
+        stores = await open_stores(settings)
+        bounds = settings.bounds
+        pool = CheckPool(bounds.threads, bounds.queue, bounds.check_seconds)
+        service = Service(settings, guard, pool, stores, metrics)
+        following = asyncio.create_task(_follow(guard))
+        try:
+            yield {"service": service, "readiness": health.Readiness(service)}
+        finally:
+            following.cancel()
+            pool.close()
+            await stores.close()
+            metrics.close()
+
+    app = FastAPI(
+        title="corpus-guardrail",
+        version=__version__,
+        description="Judges what language models say before it leaves.",
+        lifespan=lifespan,
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+        responses={"default": {"model": ErrorBody, "description": "No verdict."}},
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    for kind in (GuardrailError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, _answer)
+    app.add_middleware(Boundary, bounds=settings.bounds, metrics=metrics, shapes=SHAPES)
+    return app
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return SHAPES.response(error, request.url.path, request.state.request_id)
+
+
+async def _follow(guard: Guard) -> None:
+    while True:
+        await asyncio.sleep(FOLLOW_EVERY_SECONDS)
+        try:
+            await asyncio.to_thread(guard.follow)
+        except Exception as error:
+            _log.error("follow_failed", extra={"error": type(error).__name__})
