@@ -82,6 +82,41 @@ class Stores(Section):
     limits: SecretStr = Field(
         default=SecretStr("memory://"), description="memory:// or redis://HOST:PORT/NUMBER."
     )
+    key_file: PolicyPath | None = Field(
+        default=None,
+        description="The master key of API keys and audit records; none: that of the indexes.",
+    )
+
+
+class RateSetting(Section):
+    """A rate: so much within so many seconds, and so much within one."""
+
+    amount: Count = Field(description="Most within `seconds`.")
+    seconds: int = Field(default=60, ge=1, le=31 * 86_400, description="The window.")
+    burst: Count | None = Field(default=None, description="Most within one second.")
+
+
+class CallerLimits(Section):
+    """What one caller may use; what is not set is not limited."""
+
+    requests: RateSetting | None = Field(default=None, description="Requests.")
+    characters: RateSetting | None = Field(default=None, description="Characters to be judged.")
+    tokens: RateSetting | None = Field(default=None, description="Tokens of models' answers.")
+
+
+class RateLimits(Section):
+    """How much callers may use."""
+
+    per_key: CallerLimits = Field(
+        default=CallerLimits(), description="Each key that has no limits of its own."
+    )
+    per_tenant: CallerLimits = Field(
+        default=CallerLimits(), description="All keys of a tenant together."
+    )
+    without_redis: Literal["refuse", "count_alone"] = Field(
+        default="refuse",
+        description="While Redis is away: refuse requests, or count in each process by itself.",
+    )
 
 
 class Upstream(Section):
@@ -130,6 +165,7 @@ class Settings(Section):
     guard: Guard = Guard()
     bounds: Bounds = Bounds()
     stores: Stores = Stores()
+    limits: RateLimits = RateLimits()
     upstreams: dict[Name, Upstream] = Field(default={}, description="Model servers, by name.")
     outputs: Outputs = Outputs()
     observe: Observe = Observe()

@@ -73,7 +73,9 @@ class Database:
         """One snapshot of the database, for as long as the block lasts."""
         with self.errors(), self._engine.connect() as connection:
             if not self.is_sqlite:
-                connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+                connection.execute(
+                    text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                )
                 # Whoever reads may be slow to use what was read; nobody waits for a reader.
                 connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             yield connection
@@ -181,7 +183,7 @@ def _parse(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError:
         raise UsageError(f"the database URL cannot be read; write {_FORMS}") from None
-    if parsed.drivername in ("postgresql", "postgres"):
+    if parsed.drivername in ("postgresql", "postgresql+psycopg"):
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername == "sqlite" and parsed.database and parsed.database != ":memory:":
         return parsed
@@ -245,7 +247,7 @@ def _postgres_engine(url: URL) -> Engine:
         import psycopg  # noqa: F401
     except ImportError:
         raise UsageError(
-            "PostgreSQL needs psycopg; install it with: pip install 'corpus-guardrail[server]'"
+            "PostgreSQL needs psycopg; install it with: pip install 'corpus-guardrail[postgres]'"
         ) from None
     engine = create_engine(
         url,
