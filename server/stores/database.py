@@ -198,7 +198,8 @@ def _reason(error: DBAPIError) -> str:
     failures of the database itself."""
     original = error.orig
     kind = type(original).__name__
-    if isinstance(original, sqlite3.OperationalError) or getattr(original, "sqlstate", "") is None:
+    told = isinstance(original, (sqlite3.OperationalError, sqlite3.NotSupportedError))
+    if told or getattr(original, "sqlstate", "") is None:
         return f"{kind}: {str(original).splitlines()[0][:200]}" if str(original) else kind
     state = getattr(original, "sqlstate", None)
     return f"{kind}, SQLSTATE {state}" if state else kind

@@ -1,6 +1,6 @@
 """A process that writes audit records and prints the id of each that is durable.
 
-    python -m tests.server.stores.crash_writer URL NAME [COUNT]
+python -m tests.server.stores.crash_writer URL NAME [COUNT]
 """
 
 from __future__ import annotations
