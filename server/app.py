@@ -41,8 +41,12 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        guard = await asyncio.to_thread(Guard, settings.guard)
-        stores = await open_stores(settings)
+        try:
+            guard = await asyncio.to_thread(Guard, settings.guard)
+            stores = await open_stores(settings)
+        except GuardrailError as error:
+            _log.critical("cannot start", extra={"reason": str(error)})
+            raise
         bounds = settings.bounds
         pool = CheckPool(bounds.threads, bounds.queue, bounds.check_seconds)
         service = Service(settings, guard, pool, stores, metrics)

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
@@ -40,14 +39,6 @@ _REDIS_CONNECTIONS = 32
 NO_LIMITS = Limits()
 
 
-class WithoutCounters(StrEnum):
-    """What happens while Redis does not answer: requests are refused, or each process counts for
-    itself, so that callers have as many times their limit as there are processes."""
-
-    REFUSE = "refuse"
-    COUNT_ALONE = "count_alone"
-
-
 @dataclass(frozen=True, slots=True)
 class _Bound:
     """One limit in force for one caller."""
@@ -68,14 +59,18 @@ class Limiter:
         per_key: Limits = NO_LIMITS,
         per_tenant: Limits = NO_LIMITS,
         presets: Mapping[str, Limits] = PRESETS,
-        without: WithoutCounters = WithoutCounters.REFUSE,
+        alone: bool = False,
     ) -> None:
         """`url`: `memory://` or `redis://HOST:PORT/NUMBER` (`rediss://` with TLS). `per_key`
-        holds for keys that have no limits of their own."""
+        holds for keys that have no limits of their own.
+
+        While Redis does not answer, requests are refused; with `alone`, each process counts for
+        itself, so that callers have as many times their limit as there are processes.
+        """
         self._per_key, self._per_tenant, self._presets = per_key, per_tenant, presets
-        self._without = without
-        self._alone = _Counters(MemoryCounters())
-        self._redis: Any = None
+        self._memory = _Counters(MemoryCounters())
+        self._alone = alone
+        self._redis: _Counters | None = None
         self._paused_until = 0.0
         if not url.startswith("memory://"):
             self._redis, self._redis_errors, self._pool = _redis_counters(url)
@@ -86,18 +81,19 @@ class Limiter:
         *,
         requests: int = 1,
         characters: int = 0,
+        tokens: int = 0,
         preset: str | None = None,
     ) -> None:
-        """Count a request that is about to run.
+        """Count a request that is about to run. `tokens` are those that are known already.
 
-        Raises RateLimitedError where a limit is used up, that of tokens included, and
-        LimitsUnavailableError where nobody can tell.
+        Raises RateLimitedError where a limit is used up, and LimitsUnavailableError where nobody
+        can tell.
         """
-        costs = {"requests": requests, "characters": characters}
+        costs = {"requests": requests, "characters": characters, "tokens": tokens}
 
         async def count(counters: _Counters) -> None:
             for bound in self._bounds(identity, preset):
-                await counters.take(bound, costs.get(bound.what))
+                await counters.take(bound, costs[bound.what])
 
         await self._with_counters(count)
 
@@ -135,19 +131,21 @@ class Limiter:
                 if rate is not None:
                     yield _Bound(what, rate, whose, name)
 
-    async def _with_counters(self, use: Any) -> None:
+    async def _with_counters(self, use: Callable[[_Counters], Awaitable[None]]) -> None:
         if self._redis is None:
-            return await use(self._alone)
+            await use(self._memory)
+            return
         if time.monotonic() >= self._paused_until:
             try:
-                return await use(self._redis)
+                await use(self._redis)
+                return
             except self._redis_errors:
                 self._paused_until = time.monotonic() + _PAUSE
-        if self._without is WithoutCounters.REFUSE:
+        if not self._alone:
             raise LimitsUnavailableError(
                 "the counters of rate limits do not answer; try again in a moment"
             )
-        return await use(self._alone)
+        await use(self._memory)
 
 
 class _Counters:
@@ -158,13 +156,15 @@ class _Counters:
         self._sliding = SlidingWindowCounterRateLimiter(storage)
         self._fixed = FixedWindowRateLimiter(storage)
 
-    async def take(self, bound: _Bound, cost: int | None) -> None:
-        """Count `cost`, or, where it is None, see that something is left."""
+    async def take(self, bound: _Bound, cost: int) -> None:
+        """Count `cost`. Tokens are paid afterwards: it is enough that one is left."""
         rate, whom = bound.rate, (bound.what, bound.whose, bound.name)
-        if cost is None:
+        if bound.what == "tokens":
             item = RateLimitItemPerSecond(rate.amount, rate.seconds)
             if not await self._fixed.test(item, *whom):
                 await _refuse(self._fixed, item, bound)
+            if cost > 0:
+                await self.charge(bound, cost)
         elif cost > 0:
             if rate.burst is not None and rate.seconds > 1:
                 item = RateLimitItemPerSecond(rate.burst, 1)
@@ -203,7 +203,7 @@ def _redis_counters(url: str) -> tuple[_Counters, tuple[type[Exception], ...], A
     except ImportError:
         raise UsageError(
             "limits in Redis need its client; install it with: "
-            "pip install 'corpus-guardrail[server]'"
+            "pip install 'corpus-guardrail[redis]'"
         ) from None
     try:
         pool = BlockingConnectionPool.from_url(
@@ -219,7 +219,8 @@ def _redis_counters(url: str) -> tuple[_Counters, tuple[type[Exception], ...], A
         raise UsageError(
             "the URL of rate limits cannot be read; write memory:// or redis://HOST:PORT/NUMBER"
         ) from None
+    options: dict[str, Any] = {"connection_pool": pool}
     storage = RedisStorage(
-        f"async+{url}", implementation="redispy", key_prefix="guardrail", connection_pool=pool
+        f"async+{url}", implementation="redispy", key_prefix="guardrail", **options
     )
     return _Counters(storage), (RedisError, OSError, TimeoutError), pool

@@ -62,9 +62,11 @@ class Service:
             *(self._judge(caller, question, event, request) for question in questions)
         )
 
-    async def admit(self, caller: Identity, characters: int, tokens: int = 0) -> None:
+    async def admit(
+        self, caller: Identity, characters: int = 0, *, preset: str | None = None
+    ) -> None:
         """Count one request against the caller's limits. Raises LimitError."""
-        await self.stores.limiter.admit(caller, requests=1, characters=characters, tokens=tokens)
+        await self.stores.limiter.admit(caller, requests=1, characters=characters, preset=preset)
 
     async def record(self, record: AuditRecord) -> None:
         """Put something on record; it is durable when this returns. Raises StoreError."""

@@ -84,6 +84,41 @@ class Stores(Section):
     )
 
 
+class RateSettings(Section):
+    """So much within so many seconds."""
+
+    amount: Count = Field(description="How much.")
+    seconds: Count = Field(default=60, description="Within so many seconds.")
+    burst: Count | None = Field(default=None, description="Of it, within one second.")
+
+
+class LimitSettings(Section):
+    """What one party may use; what is not named has no limit."""
+
+    requests: RateSettings | None = None
+    characters: RateSettings | None = Field(default=None, description="Characters to judge.")
+    tokens: RateSettings | None = Field(default=None, description="Tokens of proxied answers.")
+
+
+class Limits(Section):
+    """How much may be asked for."""
+
+    per_key: LimitSettings = Field(
+        default=LimitSettings(), description="Of keys that have no limits of their own."
+    )
+    per_tenant: LimitSettings = Field(
+        default=LimitSettings(), description="Of all keys of a tenant together."
+    )
+    sensitive: LimitSettings = Field(
+        default=LimitSettings(requests=RateSettings(amount=5, burst=1)),
+        description="Of a key, on endpoints that tell much with each answer.",
+    )
+    alone: bool = Field(
+        default=False,
+        description="Whether, without Redis, each process counts for itself and goes on.",
+    )
+
+
 class Upstream(Section):
     """A model server that the proxy stands in front of."""
 
@@ -130,6 +165,7 @@ class Settings(Section):
     guard: Guard = Guard()
     bounds: Bounds = Bounds()
     stores: Stores = Stores()
+    limits: Limits = Limits()
     upstreams: dict[Name, Upstream] = Field(default={}, description="Model servers, by name.")
     outputs: Outputs = Outputs()
     observe: Observe = Observe()
