@@ -10,7 +10,6 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from guardrail import __version__
@@ -36,26 +35,18 @@ _log = logging.getLogger("guardrail.server")
 OpenThem = Callable[[Settings], Awaitable[OpenStores]]
 
 
-class ErrorDetail(BaseModel):
-    code: str
-    message: str
-    request_id: str
-
-
-class ErrorBody(BaseModel):
-    """What went wrong: a word for programs, a sentence for people."""
-
-    error: ErrorDetail
-
-
 def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
     """The application for some settings. Indexes and stores are opened when it starts."""
     metrics = Metrics()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        guard = await asyncio.to_thread(Guard, settings.guard)
-        stores = await open_stores(settings)
+        try:
+            guard = await asyncio.to_thread(Guard, settings.guard)
+            stores = await open_stores(settings)
+        except GuardrailError as error:
+            _log.critical("cannot start", extra={"reason": str(error)})
+            raise
         bounds = settings.bounds
         pool = CheckPool(bounds.threads, bounds.queue, bounds.check_seconds)
         service = Service(settings, guard, pool, stores, metrics)
@@ -75,10 +66,10 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
-        responses={"default": {"model": ErrorBody, "description": "No verdict."}},
     )
     for router in ROUTERS:
-        app.include_router(router)
+        # Not `include_router`: a router within a router is matched twice for each request.
+        app.router.routes.extend(router.routes)
     for kind in (GuardrailError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _answer)
     app.add_middleware(Boundary, bounds=settings.bounds, metrics=metrics, shapes=SHAPES)

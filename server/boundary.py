@@ -131,7 +131,10 @@ class _Exchange:
                 # What is left of the body will not be read.
                 headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
-        # A client that does not read what it is sent is given up.
+        if not message.get("more_body", False):
+            await self._send(message)
+            return
+        # A client that does not read what is streamed to it is given up.
         async with asyncio.timeout(self._boundary.bounds.body_seconds):
             await self._send(message)
 

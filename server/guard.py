@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from guardrail.assembly import Guardrail
+from guardrail.classifiers.pii.detector import PiiDetector
+from guardrail.classifiers.secrets import SecretsDetector
+from guardrail.detector import Detector
 from guardrail.errors import GuardrailError
+from guardrail.indexes.detectors import OverlapDetector, PhraseDetector
 from guardrail.policy import Policy
 from guardrail.policy_file import default_policy, load_policy, show
 from guardrail.server.settings import Guard as GuardSettings
@@ -20,10 +24,12 @@ _log = logging.getLogger("guardrail.server")
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """A guardrail and the digest of its policy, 16 hexadecimal digits of SHA-256."""
+    """A guardrail and the digest of its policy, 16 hexadecimal digits of SHA-256. `is_quick` says
+    that none of its detectors waits for anything or runs a model."""
 
     rail: Guardrail
     digest: str
+    is_quick: bool
 
 
 class Guard:
@@ -68,7 +74,8 @@ class Guard:
         rail = Guardrail.from_policy(
             policy, indexes=given.indexes, background=given.background, key=given.key_file
         )
-        return InForce(rail, policy_digest(policy))
+        quick = all(_is_quick(detector) for detector in rail.detectors)
+        return InForce(rail, policy_digest(policy), quick)
 
     def _look(self) -> Any:
         if self._settings.policy is None:
@@ -78,6 +85,12 @@ class Guard:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _is_quick(detector: Detector) -> bool:
+    if isinstance(detector, PiiDetector):
+        return not detector.uses_model
+    return isinstance(detector, (OverlapDetector, PhraseDetector, SecretsDetector))
 
 
 def policy_digest(policy: Policy) -> str:

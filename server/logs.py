@@ -21,7 +21,7 @@ class JsonFormatter(logging.Formatter):
             "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', seconds)}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": record.getMessage().strip(),
+            "event": record.getMessage().strip().partition("\n")[0],
         }
         for name, value in record.__dict__.items():
             if name not in _STANDARD and value is not None:
@@ -44,6 +44,8 @@ def configure(level: str) -> None:
     """Have all loggers of the process write in this form."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
+    # Starlette hands a failed start over as the text of its traceback; `app.py` says why in a word.
+    handler.addFilter(lambda record: not str(record.msg).startswith("Traceback"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Their lines quote URLs, and headers at debug level.
     for name in ("httpx", "httpcore", "sqlalchemy"):

@@ -12,50 +12,51 @@ from guardrail.policy_file import load_policy
 from guardrail.server.identity import Limits, Rate
 from guardrail.server.limits import Limiter
 from guardrail.server.ports import OpenStores
-from guardrail.server.settings import CallerLimits, RateSetting, Settings
+from guardrail.server.settings import Guard, LimitSettings, Settings
 from guardrail.server.stores.audit import AuditLog
 from guardrail.server.stores.audit_queue import AuditQueue
 from guardrail.server.stores.database import Database
 from guardrail.server.stores.keys import KeyStore
 
+SENSITIVE = "sensitive"
+
 
 async def open_stores(settings: Settings) -> OpenStores:
-    """The stores, open. Raises UsageError, SecretKeyError, StoreError or LimitError."""
-    key = stores_key(settings)
+    """The stores, open. Raises UsageError, SecretKeyError or StoreError."""
+    database, keys, log = await asyncio.to_thread(_open_checked, settings)
+    queue = AuditQueue(log)
+    limits = settings.limits
     limiter = Limiter(
         settings.stores.limits.get_secret_value(),
-        per_key=_limits(settings.limits.per_key),
-        per_tenant=_limits(settings.limits.per_tenant),
-        alone=settings.limits.without_redis == "count_alone",
+        per_key=_limits(limits.per_key),
+        per_tenant=_limits(limits.per_tenant),
+        presets={SENSITIVE: _limits(limits.sensitive)},
+        alone=limits.alone,
     )
-    database = await asyncio.to_thread(Database, settings.stores.database.get_secret_value())
-    try:
-        log = await asyncio.to_thread(AuditLog, database, key)
-        await asyncio.to_thread(log.check)
-        keys = await asyncio.to_thread(KeyStore, log, key)
-        await keys.ping()
-    except BaseException:
-        database.close()
-        raise
-    audit = AuditQueue(log)
 
     async def close() -> None:
-        await audit.close()
-        await asyncio.to_thread(keys.close)
+        await queue.close()
         await limiter.close()
-        database.close()
+        await asyncio.to_thread(keys.close)
+        await asyncio.to_thread(database.close)
 
-    probes = {"database": audit.ping, "keys": keys.ping, "limits": limiter.ping}
-    return OpenStores(keys, audit, limiter, probes, close)
+    probes = {"database": queue.ping, "keys": keys.ping, "limits": limiter.ping}
+    return OpenStores(keys, queue, limiter, probes, close)
+
+
+def master_key(guard: Guard) -> Key:
+    """The key that also seals API keys and audit records. Raises SecretKeyError or PolicyError."""
+    if guard.key_file is not None:
+        return load_key(guard.key_file)
+    return key_from(None if guard.policy is None else load_policy(guard.policy).key)
 
 
 @contextmanager
 def open_log(settings: Settings) -> Iterator[AuditLog]:
     """The audit trail, for a command."""
-    key = stores_key(settings)
-    database = Database(settings.stores.database.get_secret_value())
+    database, log, _ = _open(settings)
     try:
-        yield AuditLog(database, key)
+        yield log
     finally:
         database.close()
 
@@ -63,30 +64,41 @@ def open_log(settings: Settings) -> Iterator[AuditLog]:
 @contextmanager
 def open_keys(settings: Settings) -> Iterator[KeyStore]:
     """The API keys, for a command."""
-    with open_log(settings) as log:
-        keys = KeyStore(log, stores_key(settings))
-        try:
-            yield keys
-        finally:
-            keys.close()
+    database, log, key = _open(settings)
+    try:
+        yield KeyStore(log, key)
+    finally:
+        database.close()
 
 
-def stores_key(settings: Settings) -> Key:
-    """The master key of keys and records: their own, or that of the indexes."""
-    file = settings.stores.key_file or settings.guard.key_file
-    if file is not None:
-        return load_key(file)
-    policy = settings.guard.policy
-    return key_from(None if policy is None else load_policy(policy).key)
+def _open(settings: Settings) -> tuple[Database, AuditLog, Key]:
+    key = master_key(settings.guard)
+    database = Database(settings.stores.database.get_secret_value())
+    try:
+        return database, AuditLog(database, key), key
+    except BaseException:
+        database.close()
+        raise
 
 
-def _limits(given: CallerLimits) -> Limits:
-    return Limits(
-        requests=_rate(given.requests),
-        characters=_rate(given.characters),
-        tokens=_rate(given.tokens),
-    )
+def _open_checked(settings: Settings) -> tuple[Database, KeyStore, AuditLog]:
+    """For a service: with the end of the audit trail proven, and keys that follow changes."""
+    database, log, key = _open(settings)
+    keys = KeyStore(log, key)
+    try:
+        log.check()
+        keys.open()
+    except BaseException:
+        keys.close()
+        database.close()
+        raise
+    return database, keys, log
 
 
-def _rate(given: RateSetting | None) -> Rate | None:
-    return None if given is None else Rate(given.amount, given.seconds, given.burst)
+def _limits(given: LimitSettings) -> Limits:
+    rates = {
+        name: None if rate is None else Rate(rate.amount, rate.seconds, rate.burst)
+        for name in Limits.__slots__
+        for rate in [getattr(given, name)]
+    }
+    return Limits(**rates)

@@ -29,10 +29,19 @@ class Limiter(Protocol):
     """Rate limits."""
 
     async def admit(
-        self, identity: Identity, *, requests: int = 1, characters: int = 0, tokens: int = 0
+        self,
+        identity: Identity,
+        *,
+        requests: int = 1,
+        characters: int = 0,
+        tokens: int = 0,
+        preset: str | None = None,
     ) -> None:
-        """Count a use. Raises RateLimitedError where it is too much, LimitsUnavailableError where
-        nobody can say."""
+        """Count a request before it runs; `preset` names limits besides the caller's own. Raises
+        RateLimitedError where it is too much, LimitsUnavailableError where nobody can say."""
+
+    async def charge(self, identity: Identity, tokens: int) -> None:
+        """Count the tokens of an answer. Raises LimitsUnavailableError."""
 
 
 @dataclass(frozen=True, slots=True)

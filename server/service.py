@@ -17,6 +17,10 @@ from guardrail.server.metrics import Metrics
 from guardrail.server.ports import OpenStores
 from guardrail.server.settings import Settings
 
+# Up to this size a check by quick detectors takes about as long as handing it to a thread and back,
+# so that it is done at once.
+QUICK_CHARS = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -52,13 +56,17 @@ class Service:
         for question in questions:
             self.allow_model(caller, question.model)
         await self.admit(caller, sum(len(question.text) for question in questions))
+        if len(questions) == 1:
+            return [await self._judge(caller, questions[0], event, request)]
         return await asyncio.gather(
             *(self._judge(caller, question, event, request) for question in questions)
         )
 
-    async def admit(self, caller: Identity, characters: int, tokens: int = 0) -> None:
+    async def admit(
+        self, caller: Identity, characters: int = 0, *, preset: str | None = None
+    ) -> None:
         """Count one request against the caller's limits. Raises LimitError."""
-        await self.stores.limiter.admit(caller, requests=1, characters=characters, tokens=tokens)
+        await self.stores.limiter.admit(caller, requests=1, characters=characters, preset=preset)
 
     async def record(self, record: AuditRecord) -> None:
         """Put something on record; it is durable when this returns. Raises StoreError."""
@@ -103,7 +111,11 @@ class Service:
                 conversation=question.conversation,
             )
 
-        verdict = await self.pool.run(check)
+        size = len(question.text) + sum(map(len, question.prompt))
+        if in_force.is_quick and size <= QUICK_CHARS:
+            verdict = check(time.monotonic() + self.settings.bounds.check_seconds)
+        else:
+            verdict = await self.pool.run(check)
         self.metrics.verdict(verdict, len(question.text))
         await self.record(
             decision(

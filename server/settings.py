@@ -82,40 +82,40 @@ class Stores(Section):
     limits: SecretStr = Field(
         default=SecretStr("memory://"), description="memory:// or redis://HOST:PORT/NUMBER."
     )
-    key_file: PolicyPath | None = Field(
-        default=None,
-        description="The master key of API keys and audit records; none: that of the indexes.",
+
+
+class RateSettings(Section):
+    """So much within so many seconds."""
+
+    amount: Count = Field(description="How much.")
+    seconds: Count = Field(default=60, description="Within so many seconds.")
+    burst: Count | None = Field(default=None, description="Of it, within one second.")
+
+
+class LimitSettings(Section):
+    """What one party may use; what is not named has no limit."""
+
+    requests: RateSettings | None = None
+    characters: RateSettings | None = Field(default=None, description="Characters to judge.")
+    tokens: RateSettings | None = Field(default=None, description="Tokens of proxied answers.")
+
+
+class Limits(Section):
+    """How much may be asked for."""
+
+    per_key: LimitSettings = Field(
+        default=LimitSettings(), description="Of keys that have no limits of their own."
     )
-
-
-class RateSetting(Section):
-    """A rate: so much within so many seconds, and so much within one."""
-
-    amount: Count = Field(description="Most within `seconds`.")
-    seconds: int = Field(default=60, ge=1, le=31 * 86_400, description="The window.")
-    burst: Count | None = Field(default=None, description="Most within one second.")
-
-
-class CallerLimits(Section):
-    """What one caller may use; what is not set is not limited."""
-
-    requests: RateSetting | None = Field(default=None, description="Requests.")
-    characters: RateSetting | None = Field(default=None, description="Characters to be judged.")
-    tokens: RateSetting | None = Field(default=None, description="Tokens of models' answers.")
-
-
-class RateLimits(Section):
-    """How much callers may use."""
-
-    per_key: CallerLimits = Field(
-        default=CallerLimits(), description="Each key that has no limits of its own."
+    per_tenant: LimitSettings = Field(
+        default=LimitSettings(), description="Of all keys of a tenant together."
     )
-    per_tenant: CallerLimits = Field(
-        default=CallerLimits(), description="All keys of a tenant together."
+    sensitive: LimitSettings = Field(
+        default=LimitSettings(requests=RateSettings(amount=5, burst=1)),
+        description="Of a key, on endpoints that tell much with each answer.",
     )
-    without_redis: Literal["refuse", "count_alone"] = Field(
-        default="refuse",
-        description="While Redis is away: refuse requests, or count in each process by itself.",
+    alone: bool = Field(
+        default=False,
+        description="Whether, without Redis, each process counts for itself and goes on.",
     )
 
 
@@ -165,7 +165,7 @@ class Settings(Section):
     guard: Guard = Guard()
     bounds: Bounds = Bounds()
     stores: Stores = Stores()
-    limits: RateLimits = RateLimits()
+    limits: Limits = Limits()
     upstreams: dict[Name, Upstream] = Field(default={}, description="Model servers, by name.")
     outputs: Outputs = Outputs()
     observe: Observe = Observe()

@@ -6,14 +6,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from guardrail.errors import SettingsError
-from guardrail.server.settings import Settings
+from guardrail.server.settings import Settings, Upstream
 from guardrail.yaml_file import Document, Place, read_text, shown, unknown_field
 
 PREFIX = "GUARDRAIL_"
@@ -96,13 +96,15 @@ def _explained(detail: ErrorDetails, place: Place) -> str:
 
 def _section(place: Place) -> type[BaseModel]:
     """The model whose fields stand at a place."""
-    if not place:
-        return Settings
-    if place[0] == "upstreams":
-        from guardrail.server.settings import Upstream
-
-        return Upstream
-    annotation = Settings.model_fields[str(place[0])].annotation
-    assert isinstance(annotation, type)
-    assert issubclass(annotation, BaseModel)
-    return annotation
+    model: type[BaseModel] = Settings
+    for part in place:
+        if model is Settings and part == "upstreams":
+            return Upstream
+        annotation = model.model_fields[str(part)].annotation
+        # `Section | None` is a section that may be left out.
+        [model] = [
+            kind
+            for kind in (annotation, *get_args(annotation))
+            if isinstance(kind, type) and issubclass(kind, BaseModel)
+        ]
+    return model

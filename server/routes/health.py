@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from guardrail.errors import GuardrailError
 from guardrail.server.errors import NotFoundError
+from guardrail.server.routing import open_router
 from guardrail.server.service import Service
 
-router = APIRouter(tags=["health"])
+router = open_router("health")
 
 # A probe is judged by every detector; whoever asks more often than this gets the last answer.
 ASK_EVERY_SECONDS = 1.0

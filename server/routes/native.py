@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
 from guardrail.findings import Verdict
 from guardrail.server.auth import require
 from guardrail.server.identity import Identity, Scope
+from guardrail.server.routing import open_router
 from guardrail.server.service import Question, Service
 
-router = APIRouter(prefix="/v1", tags=["check"])
+router = open_router("check")
 
 Caller = Annotated[Identity, Depends(require(Scope.MODERATE))]
 
@@ -104,7 +105,7 @@ class BatchBody(BaseModel):
     verdicts: list[VerdictBody]
 
 
-@router.post("/check", response_model=VerdictBody)
+@router.post("/v1/check", response_model=VerdictBody)
 async def check(body: CheckRequest, caller: Caller, request: Request) -> Response:
     """Judge one response."""
     service: Service = request.state.service
@@ -113,7 +114,7 @@ async def check(body: CheckRequest, caller: Caller, request: Request) -> Respons
     return _json(verdict_dict(verdict, caller, name))
 
 
-@router.post("/check/batch", response_model=BatchBody)
+@router.post("/v1/check/batch", response_model=BatchBody)
 async def check_batch(body: BatchRequest, caller: Caller, request: Request) -> Response:
     """Judge several responses at once; all of them, or none is answered."""
     service: Service = request.state.service

@@ -26,7 +26,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from guardrail.errors import StoreError, StoreUnavailableError, StoreVersionError, UsageError
@@ -194,15 +194,16 @@ def _parse(url: str) -> URL:
 
 
 def _reason(error: DBAPIError) -> str:
-    """What went wrong, in words that hold no values: the driver's message quotes them, but for
-    failures of the database itself."""
+    """What went wrong, in words that hold no values. The driver's message quotes them where a
+    statement failed; where the database itself failed, it says what an operator needs to know."""
     original = error.orig
-    kind = type(original).__name__
-    told = isinstance(original, (sqlite3.OperationalError, sqlite3.NotSupportedError))
-    if told or getattr(original, "sqlstate", "") is None:
-        return f"{kind}: {str(original).splitlines()[0][:200]}" if str(original) else kind
-    state = getattr(original, "sqlstate", None)
-    return f"{kind}, SQLSTATE {state}" if state else kind
+    kind, state = type(original).__name__, getattr(original, "sqlstate", None)
+    code = getattr(original, "sqlite_errorname", None)
+    if state is not None:
+        return f"{kind}, SQLSTATE {state}"
+    if isinstance(error, OperationalError) or code == "SQLITE_NOTADB":
+        return f"{kind}: {str(original).strip().partition(chr(10))[0]}"
+    return kind if code is None else f"{kind}, {code}"
 
 
 def _sqlite_engine(url: URL) -> Engine:

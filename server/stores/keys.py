@@ -55,8 +55,8 @@ class KeyStore:
         self._opening = threading.Lock()
 
     async def authenticate(self, token: str) -> Identity | None:
-        """Whose secret `token` is; None for one that is unknown, revoked or expired. It waits for
-        nothing, but for the first answer of PostgreSQL: `ping` once before requests come.
+        """Whose secret `token` is; None for one that is unknown, revoked or expired.
+        It waits for nothing once `open` was called.
 
         Raises StoreUnavailableError where that cannot be told: nobody is let in then.
         """
@@ -64,6 +64,10 @@ class KeyStore:
             return None
         key = self._live().current().get(self._sealer.digest(token))
         return key.identity if key is not None and key.lives(time.time()) else None
+
+    def open(self) -> None:
+        """Begin to follow changes. Raises StoreError where the keys cannot be read."""
+        self._live().current()
 
     async def ping(self) -> None:
         """Raise StoreError where nobody could be authenticated now."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from guardrail.indexes.build import build
 from guardrail.keys import Key, write_key
-from guardrail.server.settings import Settings
 from tests.server.running import Running, running
 
 SECRET = (
@@ -31,13 +31,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def settings(corpus: Path) -> Settings:
-    return Settings.model_validate(
-        {"guard": {"indexes": str(corpus / "index"), "key_file": str(corpus / "index.key")}}
-    )
+def settings(corpus: Path) -> dict[str, Any]:
+    """What every server of these tests is told."""
+    return {"guard": {"indexes": str(corpus / "index"), "key_file": str(corpus / "index.key")}}
 
 
-@pytest.fixture(scope="module")
-def server(settings: Settings) -> Iterator[Running]:
-    with running(settings) as up:
+@pytest.fixture(scope="session")
+def server(settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One server for all tests that leave it as it is."""
+    with running(tmp_path_factory.mktemp("server"), settings, KEY) as up:
         yield up

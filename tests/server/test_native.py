@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import httpx
 
 from guardrail.server.identity import Scope
@@ -9,7 +12,7 @@ from tests.server.conftest import CLEAN, SECRET
 from tests.server.running import Running
 
 
-def post(server: Running, path: str, body: object, **fields: object) -> httpx.Response:
+def post(server: Running, path: str, body: object, **fields: Any) -> httpx.Response:
     return httpx.post(
         server.url + path, json=body, headers=server.headers(Scope.MODERATE, **fields)
     )
@@ -21,7 +24,7 @@ def test_a_clean_text_is_allowed_and_recorded(server: Running) -> None:
     assert answer.json()["action"] == "allow"
     assert answer.json()["text"] == CLEAN
     assert answer.headers["x-request-id"] == answer.json()["id"]
-    assert server.stores.records[-1].body["request"] == answer.json()["id"]
+    assert json.loads(server.records("check")[-1].body)["request"] == answer.json()["id"]
 
 
 def test_a_leak_is_redacted_and_names_its_document(server: Running) -> None:
@@ -29,11 +32,11 @@ def test_a_leak_is_redacted_and_names_its_document(server: Running) -> None:
     assert answer["action"] == "redact"
     assert "Thornbury" not in answer["text"]
     assert answer["findings"][0]["evidence"]["document"].endswith("note.txt")
-    assert "Thornbury" not in repr(server.stores.records)
+    assert "Thornbury" not in repr(server.records())
 
 
 def test_documents_of_other_collections_stay_unnamed(server: Running) -> None:
-    answer = post(server, "/v1/check", {"text": SECRET}, collections=frozenset({"mine"})).json()
+    answer = post(server, "/v1/check", {"text": SECRET}, collections=("mine",)).json()
     assert answer["action"] == "redact"
     assert "note.txt" not in str(answer["findings"])
     assert "default" not in str([finding["evidence"] for finding in answer["findings"]])
