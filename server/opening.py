@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from guardrail.assembly import key_from
 from guardrail.keys import Key, load_key
 from guardrail.policy_file import load_policy
 from guardrail.server.identity import Limits, Rate
@@ -48,6 +47,9 @@ def master_key(guard: Guard) -> Key:
     """The key that also seals API keys and audit records. Raises SecretKeyError or PolicyError."""
     if guard.key_file is not None:
         return load_key(guard.key_file)
+    # Only here: it brings the compiled kernels along, and a command for keys waits a second less.
+    from guardrail.assembly import key_from
+
     return key_from(None if guard.policy is None else load_policy(guard.policy).key)
 
 

@@ -151,8 +151,8 @@ class Redis(Server):
 
 def _serve(kind: type[Server]) -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="guardrail-test-"))
-    if _user() is not None:
-        shutil.chown(folder, _user(), _group())
+    if user := _user():
+        shutil.chown(folder, user)
     server = kind(folder)
     try:
         server.start()

@@ -153,18 +153,26 @@ def _print(keys: list[StoredKey]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("key", "tenant", "scopes", "models", "created", "expires", "revoked"):
-        table.add_column(column)
+    table.add_column("key", no_wrap=True, min_width=max(map(_id_length, keys), default=0))
+    for column in ("tenant", "scopes", "state"):
+        table.add_column(column, overflow="fold")
     for key in keys:
         identity = key.identity
-        table.add_row(
-            identity.key_id,
-            printable(identity.tenant),
-            " ".join(sorted(identity.scopes)),
-            printable(" ".join(sorted(identity.models))),
-            *(shown(time) for time in (key.created, key.expires, key.revoked)),
-        )
+        scopes = " ".join(sorted(identity.scopes))
+        table.add_row(identity.key_id, printable(identity.tenant), scopes, _state(key))
     console().print(table if keys else "no keys")
+
+
+def _id_length(key: StoredKey) -> int:
+    return len(key.identity.key_id)
+
+
+def _state(key: StoredKey) -> str:
+    if key.revoked is not None:
+        return f"revoked {shown(key.revoked)}"
+    if key.expires is None:
+        return "valid"
+    return f"{'valid until' if key.lives(time.time()) else 'expired'} {shown(key.expires)}"
 
 
 def _scope(name: str) -> Scope:
