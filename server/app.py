@@ -16,19 +16,19 @@ from guardrail import __version__
 from guardrail.errors import GuardrailError
 from guardrail.server.boundary import Boundary
 from guardrail.server.checks import CheckPool
-from guardrail.server.errors import Shapes
+from guardrail.server.errors import Shapes, openai_shape
 from guardrail.server.guard import Guard
 from guardrail.server.metrics import Metrics
 from guardrail.server.ports import OpenStores
-from guardrail.server.routes import health, native
+from guardrail.server.routes import admin, health, moderations, native
 from guardrail.server.service import Service
 from guardrail.server.settings import Settings
 
 FOLLOW_EVERY_SECONDS = 0.5
 
-ROUTERS = (native.router, health.router)
+ROUTERS = (native.router, moderations.router, admin.router, health.router)
 # The shape of errors by the beginning of the path; what is not here has the native one.
-SHAPES = Shapes([])
+SHAPES = Shapes([("/v1/moderations", openai_shape)])
 
 _log = logging.getLogger("guardrail.server")
 

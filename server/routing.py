@@ -26,6 +26,19 @@ class ErrorBody(BaseModel):
     error: ErrorDetail
 
 
+class OpenAIErrorDetail(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class OpenAIErrorBody(BaseModel):
+    """What went wrong, as OpenAI's clients read it."""
+
+    error: OpenAIErrorDetail
+
+
 def open_router(tag: str, error: type[BaseModel] = ErrorBody) -> APIRouter:
     """A router for one protocol; `error` is the body of its errors."""
     responses: dict[int | str, dict[str, Any]] = {

@@ -46,7 +46,18 @@ def load_settings(
         document.check()
         raise SettingsError(f"{source}: cannot be obeyed") from None
     document.check()
+    if settings.listen.workers > 1 and _counts_alone(settings):
+        raise SettingsError(
+            f"{source}: with listen.workers: {settings.listen.workers}, rate limits in memory are "
+            "counted by each process for itself; name redis:// in stores.limits, or say "
+            "limits.alone: true"
+        )
     return settings
+
+
+def _counts_alone(settings: Settings) -> bool:
+    in_memory = settings.stores.limits.get_secret_value().startswith("memory://")
+    return in_memory and not settings.limits.alone
 
 
 def _overlay(document: Document, environment: Mapping[str, str]) -> dict[Place, str]:
