@@ -64,6 +64,7 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
         version=__version__,
         description="Judges what language models say before it leaves.",
         lifespan=lifespan,
+        redirect_slashes=False,
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
     )
