@@ -8,9 +8,9 @@ from time import monotonic, perf_counter
 
 from guardrail.detector import EMPTY_CONTEXT, Context, Detector, Unfinished, WholeDetector
 from guardrail.errors import GuardrailError, UsageError
-from guardrail.findings import Action, Failure, Finding, Span, Verdict
+from guardrail.findings import Action, Failure, Finding, Verdict
 from guardrail.policy import Policy
-from guardrail.redact import Redaction, crosses, redact_parts, seams
+from guardrail.redact import Redaction, Seam, redact_parts, seams
 from guardrail.text import CanonicalText, canonicalise, join_surrogates
 from guardrail.views.unmask import unmask, unmasked_findings
 
@@ -147,7 +147,7 @@ class Filter:
             timings[name] = timings.get(name, 0.0) + ended - began
         return findings, failures
 
-    def _leaks(self, redacted: str, seams: list[Span], context: Context) -> bool:
+    def _leaks(self, redacted: str, seams: list[Seam], context: Context) -> bool:
         """Whether a redacted text must still not leave: what stood on the two sides of a removed
         span may be one protected passage once they meet, and what is left of a disguise may still
         say something. Elsewhere the text is as it was judged."""
@@ -155,7 +155,11 @@ class Filter:
         met = [
             finding
             for finding in findings
-            if finding.evidence.view is not None or crosses(finding.span, seams)
+            if any(seam.concerns(finding.span) for seam in seams)
+            or (
+                finding.evidence.view is not None
+                and not any(seam.holds(finding.span) for seam in seams)
+            )
         ]
         decision = self.policy.decide(met, failures)
         return bool(decision.redactions) or decision.action is Action.REFUSE

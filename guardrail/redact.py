@@ -153,20 +153,38 @@ class Part(NamedTuple):
     new: bool
 
 
-def seams(parts: Iterable[Part], position: int = 0) -> list[Span]:
-    """Where the replacements lie in redacted text that begins at a position."""
-    found: list[Span] = []
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """Where a replacement stands in redacted text, as code points. A `sealed` one says nothing of
+    what it replaces, and holds characters that may look like anything: what was made with a key."""
+
+    span: Span
+    sealed: bool
+
+    def concerns(self, found: Span) -> bool:
+        """Whether a span of redacted text holds some of what is beside the replacement and part of
+        it, or of a sealed one all of it and what is on both its sides. What lies within it is what
+        the policy put there."""
+        if self.sealed:
+            return found.start < self.span.start and found.end > self.span.end
+        touches = found.start < self.span.end and found.end > self.span.start
+        return touches and not self.holds(found)
+
+    def holds(self, found: Span) -> bool:
+        """Whether a span lies within the replacement."""
+        return self.span.start <= found.start and found.end <= self.span.end
+
+
+def seams(parts: Iterable[Part], position: int = 0) -> list[Seam]:
+    """The seams of redacted text that begins at a position."""
+    found: list[Seam] = []
     for part in parts:
         end = position + len(part.text)
         if part.new:
-            found.append(Span(position, end))
+            sealed = _SEALED.fullmatch(part.text) is not None
+            found.append(Seam(Span(position, end), sealed))
         position = end
     return found
-
-
-def crosses(span: Span, seams: Iterable[Span]) -> bool:
-    """Whether a span of redacted text holds part of a replacement, or what is on both its sides."""
-    return any(span.start < seam.end and span.end > seam.start for seam in seams)
 
 
 class Redactor:
@@ -307,7 +325,7 @@ class Redactor:
             region = regions[number]
             number += 1
             first, covered = _overlapping(pieces, first, region.start, region.end)
-            if not covered:
+            if not covered or region.end <= boundary:  # a piece before these took it
                 continue
             if region.string:
                 begin = max(region.start, boundary)
@@ -355,6 +373,8 @@ class _Piece(NamedTuple):
 
 _NO_KINDS: frozenset[str] = frozenset()
 _NOT_IN_KIND = re.compile(r"[^\w.-]")
+# What `anonymise` makes with a key, in JSON quoted where it stands for a number.
+_SEALED = re.compile(r'"?\[[A-Za-z0-9_.-]{1,64}:(?:enc:)?[A-Za-z0-9_=-]{12,}\]"?')
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 
 

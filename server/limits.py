@@ -27,11 +27,6 @@ from guardrail.errors import LimitsUnavailableError, RateLimitedError, UsageErro
 from guardrail.server.identity import Identity, Limits, Rate
 from guardrail.server.limit_counters import MemoryCounters
 
-# For endpoints that tell much with each answer: nobody needs them often, and who probes them does.
-PRESETS: Mapping[str, Limits] = MappingProxyType(
-    {"sensitive": Limits(requests=Rate(5, seconds=60, burst=1))}
-)
-
 # Seconds that Redis may take, and for which it is left alone after it failed: requests are told at
 # once instead of waiting for it one after the other.
 _REDIS_PATIENCE, _PAUSE = 0.5, 1.0
@@ -58,7 +53,7 @@ class Limiter:
         *,
         per_key: Limits = NO_LIMITS,
         per_tenant: Limits = NO_LIMITS,
-        presets: Mapping[str, Limits] = PRESETS,
+        presets: Mapping[str, Limits] = MappingProxyType({}),
         alone: bool = False,
     ) -> None:
         """`url`: `memory://` or `redis://HOST:PORT/NUMBER` (`rediss://` with TLS). `per_key`

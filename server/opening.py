@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from guardrail.assembly import key_from
 from guardrail.keys import Key, load_key
 from guardrail.policy_file import load_policy
 from guardrail.server.identity import Limits, Rate
@@ -21,7 +22,7 @@ SENSITIVE = "sensitive"
 
 async def open_stores(settings: Settings) -> OpenStores:
     """The stores, open. Raises UsageError, SecretKeyError or StoreError."""
-    database, keys, log = await asyncio.to_thread(_open_database, settings)
+    database, keys, log = await asyncio.to_thread(_open_checked, settings)
     queue = AuditQueue(log)
     limits = settings.limits
     limiter = Limiter(
@@ -32,16 +33,13 @@ async def open_stores(settings: Settings) -> OpenStores:
         alone=limits.alone,
     )
 
-    async def ask_database() -> None:
-        await asyncio.to_thread(database.check)
-
     async def close() -> None:
         await queue.close()
         await limiter.close()
         await asyncio.to_thread(keys.close)
         await asyncio.to_thread(database.close)
 
-    probes = {"database": ask_database, "limits": limiter.ping}
+    probes = {"database": queue.ping, "keys": keys.ping, "limits": limiter.ping}
     return OpenStores(keys, queue, limiter, probes, close)
 
 
@@ -49,18 +47,54 @@ def master_key(guard: Guard) -> Key:
     """The key that also seals API keys and audit records. Raises SecretKeyError or PolicyError."""
     if guard.key_file is not None:
         return load_key(guard.key_file)
+    # Only here: it brings the compiled kernels along, and a command for keys waits a second less.
+    from guardrail.assembly import key_from
+
     return key_from(None if guard.policy is None else load_policy(guard.policy).key)
 
 
-def _open_database(settings: Settings) -> tuple[Database, KeyStore, AuditLog]:
+@contextmanager
+def open_log(settings: Settings) -> Iterator[AuditLog]:
+    """The audit trail, for a command."""
+    database, log, _ = _open(settings)
+    try:
+        yield log
+    finally:
+        database.close()
+
+
+@contextmanager
+def open_keys(settings: Settings) -> Iterator[KeyStore]:
+    """The API keys, for a command."""
+    database, log, key = _open(settings)
+    try:
+        yield KeyStore(log, key)
+    finally:
+        database.close()
+
+
+def _open(settings: Settings) -> tuple[Database, AuditLog, Key]:
     key = master_key(settings.guard)
     database = Database(settings.stores.database.get_secret_value())
     try:
-        log = AuditLog(database, key)
-        return database, KeyStore(log, key), log
+        return database, AuditLog(database, key), key
     except BaseException:
         database.close()
         raise
+
+
+def _open_checked(settings: Settings) -> tuple[Database, KeyStore, AuditLog]:
+    """For a service: with the end of the audit trail proven, and keys that follow changes."""
+    database, log, key = _open(settings)
+    keys = KeyStore(log, key)
+    try:
+        log.check()
+        keys.open()
+    except BaseException:
+        keys.close()
+        database.close()
+        raise
+    return database, keys, log
 
 
 def _limits(given: LimitSettings) -> Limits:

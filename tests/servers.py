@@ -42,7 +42,12 @@ class Server:
         assert self._process is None
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(), cwd=self.folder, stdout=log, stderr=log, user=_user(), group=_group()
+                self.command(),
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                user=_user(),
+                group=_group(),
             )
         end = time.monotonic() + _PATIENCE
         while not self.answers():
@@ -68,10 +73,8 @@ class Postgres(Server):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._data = folder / "data"
-        _run(
-            [_program("initdb", *_POSTGRES_FOLDERS), "-D", str(self._data), "-U", "guardrail"]
-            + ["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"],
-        )
+        options = ["-U", "guardrail", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
+        _run([_program("initdb", *_POSTGRES_FOLDERS), "-D", str(self._data), *options])
 
     def command(self) -> list[str]:
         settings = {
@@ -85,7 +88,13 @@ class Postgres(Server):
         return command + [word for name in settings for word in ("-c", f"{name}={settings[name]}")]
 
     def answers(self) -> bool:
-        command = [_program("pg_isready", *_POSTGRES_FOLDERS), "-h", self.host, "-p", str(self.port)]
+        command = [
+            _program("pg_isready", *_POSTGRES_FOLDERS),
+            "-h",
+            self.host,
+            "-p",
+            str(self.port),
+        ]
         return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0
 
     def kill(self) -> None:
@@ -121,11 +130,10 @@ class Postgres(Server):
 
 class Redis(Server):
     def command(self) -> list[str]:
-        return [_program("redis-server"), "--port", str(self.port), "--bind", self.host] + [
-            "--save",
-            "",
-            "--dir",
-            str(self.folder),
+        options = {"port": str(self.port), "bind": self.host, "save": "", "dir": str(self.folder)}
+        return [
+            _program("redis-server"),
+            *(word for name, value in options.items() for word in (f"--{name}", value)),
         ]
 
     def answers(self) -> bool:
@@ -143,8 +151,8 @@ class Redis(Server):
 
 def _serve(kind: type[Server]) -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="guardrail-test-"))
-    if _user() is not None:
-        shutil.chown(folder, _user(), _group())
+    if user := _user():
+        shutil.chown(folder, user)
     server = kind(folder)
     try:
         server.start()

@@ -321,6 +321,11 @@ def test_json_in_a_block_stays_json(
         json.loads(body)
 
 
+def test_a_long_number_in_two_spans_is_replaced_once() -> None:
+    text = f'[{"7" * 60}, "kept"]'
+    assert redact(text, [Span(0, 5), Span(40, 45)], Redaction(text="[X]")) == '["[X]", "kept"]'
+
+
 PREFIX = re.compile(r"(?:[ \t]*(?:>|[-*+](?=[ \t])|\d{1,9}[.)](?=[ \t])))*[ \t]*$")
 
 

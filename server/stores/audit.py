@@ -60,13 +60,13 @@ class AuditLog:
     """The records of one database, written and sealed with one master key. Thread-safe."""
 
     def __init__(self, database: Database, key: Key) -> None:
-        """Raises StoreDamagedError where the end of the chain is not as this key left it."""
+        """Begins a chain where there is none. Whether the end of one is as this key left it is
+        asked by `check`, and before each record."""
         self.database = database
         self.chain = Chain(key)
         with database.write() as connection:
             if connection.execute(_HEAD).one_or_none() is None:
                 self._begin(connection)
-            self._locked_head(connection)
 
     def write(self, records: Sequence[AuditRecord]) -> None:
         """Append records; they are durable on return.
@@ -130,6 +130,11 @@ class AuditLog:
     def head(self, connection: Connection) -> Head:
         """Where the chain ends. Raises StoreDamagedError where nobody with the key said so."""
         return self._checked(connection.execute(select(audit_head_table)).one_or_none())
+
+    def check(self) -> None:
+        """Raise StoreError where the database does not let records be written now."""
+        with self.database.write() as connection:
+            self._locked_head(connection)
 
     def _locked_head(self, connection: Connection) -> Head:
         return self._checked(connection.execute(_HEAD).one_or_none())

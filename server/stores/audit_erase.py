@@ -1,4 +1,4 @@
-"""Erasing who and which documents from records, for a date, a tenant or a key. The chain stays whole.
+"""Erasing from records who it was and which documents; the chain stays whole.
 
 Each erasure is itself on record, with the number of the erased records and a digest of their
 numbers: what was emptied by anyone else is told by `verify`.
@@ -43,15 +43,27 @@ class Erasure:
             return True
         personal = json.loads(record.personal)
         named = (personal, personal.get("about", {}))
-        return (
-            self.tenant is None or any(who.get("tenant") == self.tenant for who in named)
-        ) and (self.key_id is None or any(who.get("key") == self.key_id for who in named))
+        return (self.tenant is None or any(who.get("tenant") == self.tenant for who in named)) and (
+            self.key_id is None or any(who.get("key") == self.key_id for who in named)
+        )
 
     @property
     def by(self) -> list[str]:
         """What selected the records; not the names, which would then be on record again."""
         chosen = {"before": self.before, "tenant": self.tenant, "key": self.key_id}
         return [name for name, value in chosen.items() if value is not None]
+
+
+def names(record: StoredRecord, tenant: str | None, key_id: str | None) -> bool:
+    """Whether a record names a tenant and a key, as who acted or as whom it concerned. None asks
+    for nothing."""
+    if tenant is None and key_id is None:
+        return True
+    personal = {} if record.personal is None else json.loads(record.personal)
+    named = (personal, personal.get("about", {}))
+    return (tenant is None or any(who.get("tenant") == tenant for who in named)) and (
+        key_id is None or any(who.get("key") == key_id for who in named)
+    )
 
 
 def numbers_digest(numbers: Iterable[int]) -> str:

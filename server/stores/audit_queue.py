@@ -69,6 +69,10 @@ class AuditQueue:
                 f"the audit record was not durable within {self._patience:g} seconds"
             ) from None
 
+    async def ping(self) -> None:
+        """Raise StoreError where records could not be written now."""
+        await asyncio.to_thread(self._log.check)
+
     async def close(self) -> None:
         """Refuse new records, and wait until those that queued are durable."""
         with self._filled:

@@ -29,7 +29,8 @@ CHANNEL = "guardrail_keys"
 HEARTBEAT = 1.0
 # Seconds for which an answer of PostgreSQL is believed: two heartbeats may be late.
 TRUST = 3.0
-_RETRY = 0.25
+# Seconds within which the thread sees that it is to end, or tries again to connect.
+_TURN = 0.25
 
 
 class KeyRing(Protocol):
@@ -68,9 +69,7 @@ class _Keys:
         with self._lock, self._database.read() as connection:
             # A lower one: the database was replaced by an older one.
             after = -1 if revision < self._revision else self._revision
-            rows = connection.execute(
-                select(keys_table).where(keys_table.c.revision > after)
-            ).all()
+            rows = connection.execute(select(keys_table).where(keys_table.c.revision > after)).all()
             revision = connection.execute(select(keys_revision_table.c.revision)).scalar_one()
             if after < 0:
                 self.by_digest = {}
@@ -135,7 +134,7 @@ class _PostgresRing:
                 connection = self._database.driver_connection()
                 with contextlib.closing(connection):
                     self._listen(connection)
-            self._closed.wait(_RETRY)
+            self._closed.wait(_TURN)
 
     def _listen(self, connection: Any) -> None:
         connection.autocommit = True
@@ -146,5 +145,6 @@ class _PostgresRing:
             self._keys.follow(revision[0])
             self._trusted_until = asked + TRUST
             self._first.set()
-            for _ in connection.notifies(timeout=HEARTBEAT, stop_after=1):
-                pass
+            notified = False
+            while not (notified or self._closed.is_set() or time.monotonic() > asked + HEARTBEAT):
+                notified = any(True for _ in connection.notifies(timeout=_TURN, stop_after=1))

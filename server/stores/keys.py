@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,10 +18,9 @@ from guardrail.server.audit_record import administration
 from guardrail.server.identity import Identity, Limits, Scope
 from guardrail.server.stores.audit import AuditLog
 from guardrail.server.stores.key_record import StoredKey, check_identity
-from guardrail.server.stores.key_ring import CHANNEL, key_ring, opened
+from guardrail.server.stores.key_ring import CHANNEL, KeyRing, key_ring, opened
 from guardrail.server.stores.key_secret import Sealer, new_secret, well_formed
 from guardrail.server.stores.schema import keys_revision_table, keys_table
-
 
 # What the record of an act says of the key besides whom it concerns.
 _ON_RECORD = ("scopes", "models", "collections", "expires")
@@ -51,17 +51,27 @@ class KeyStore:
         with self._database.write() as connection:
             if connection.execute(select(keys_revision_table)).first() is None:
                 connection.execute(insert(keys_revision_table), {"id": 1, "revision": 0})
-        self._ring = key_ring(self._database, self._sealer)
+        self._ring: KeyRing | None = None
+        self._opening = threading.Lock()
 
     async def authenticate(self, token: str) -> Identity | None:
         """Whose secret `token` is; None for one that is unknown, revoked or expired.
+        It waits for nothing once `open` was called.
 
         Raises StoreUnavailableError where that cannot be told: nobody is let in then.
         """
         if not well_formed(token):
             return None
-        key = self._ring.current().get(self._sealer.digest(token))
+        key = self._live().current().get(self._sealer.digest(token))
         return key.identity if key is not None and key.lives(time.time()) else None
+
+    def open(self) -> None:
+        """Begin to follow changes. Raises StoreError where the keys cannot be read."""
+        self._live().current()
+
+    async def ping(self) -> None:
+        """Raise StoreError where nobody could be authenticated now."""
+        self._live().current()
 
     def create(
         self,
@@ -135,7 +145,15 @@ class KeyStore:
             )
 
     def close(self) -> None:
-        self._ring.close()
+        if self._ring is not None:
+            self._ring.close()
+
+    def _live(self) -> KeyRing:
+        """What follows changes; a command that only makes or lists keys needs none."""
+        if self._ring is None:
+            with self._opening:
+                self._ring = self._ring or key_ring(self._database, self._sealer)
+        return self._ring
 
     def _issue(
         self,
@@ -208,9 +226,7 @@ class KeyStore:
         about = {"tenant": key.identity.tenant, "key": key.identity.key_id}
         said = key.to_dict()
         told = {name: said[name] for name in _ON_RECORD}
-        self._log.append(
-            connection, [administration(event, actor, about=about, **told, **details)]
-        )
+        self._log.append(connection, [administration(event, actor, about=about, **told, **details)])
 
 
 def _new_id() -> str:

@@ -7,9 +7,6 @@ import json
 from typing import Any
 
 import pytest
-
-pytest.importorskip("sqlalchemy")
-
 from sqlalchemy import text
 
 from guardrail.errors import StoreDamagedError, UsageError
@@ -58,13 +55,15 @@ def test_what_is_written_is_read_in_order(log: AuditLog, monkeypatch: pytest.Mon
     log.write([record(7), record(8)])
     assert [r["body"]["request"] for r in everything(log)] == [f"r{n}" for n in range(1, 9)]
     found = verify(log)
-    assert found.valid and found.records == 8
+    assert found.valid
+    assert found.records == 8
     assert (found.first_time, found.last_time) == (1_000_000, 8_000_000)
 
 
 def test_an_empty_trail_is_valid(log: AuditLog) -> None:
     found = verify(log)
-    assert found.valid and found.records == 0
+    assert found.valid
+    assert found.records == 0
 
 
 def test_a_decision_names_rules_documents_and_lengths_and_no_text() -> None:
@@ -92,8 +91,10 @@ def test_a_decision_names_rules_documents_and_lengths_and_no_text() -> None:
         {"index": "i", "collection": "mail", "document": "letter.txt", "matched": 70}
     ]
     written = made.body_json() + made.personal_json()
-    assert "secret" not in written and "why" not in written
-    assert "letter" not in made.body_json() and "acme" not in made.body_json()
+    assert "secret" not in written
+    assert "why" not in written
+    assert "letter" not in made.body_json()
+    assert "acme" not in made.body_json()
 
 
 def test_a_decision_names_a_bounded_number_of_documents() -> None:
@@ -104,7 +105,8 @@ def test_a_decision_names_a_bounded_number_of_documents() -> None:
     made = decision("check", ACME, Verdict(Action.REFUSE, "", findings), request="r")
     assert made.body["documents"] == 1000
     named = made.personal["documents"]
-    assert len(named) == 100 and named[0]["document"] == "d999"
+    assert len(named) == 100
+    assert named[0]["document"] == "d999"
 
 
 @pytest.mark.parametrize("odd", ["\x00", "\ud800", "'; DROP TABLE guardrail_audit; --", "🦉", ""])
@@ -135,15 +137,9 @@ TAMPERING = {
     " (seq, time, event, body, personal, salt, commitment, mac)"
     " SELECT 0, time, event, body, personal, salt, commitment, mac"
     " FROM guardrail_audit WHERE seq = 10",
-    "two swapped": "UPDATE guardrail_audit SET"
-    " time = (SELECT time FROM guardrail_audit AS o WHERE o.seq = 11 - guardrail_audit.seq),"
-    " body = (SELECT body FROM guardrail_audit AS o WHERE o.seq = 11 - guardrail_audit.seq),"
-    " personal = (SELECT personal FROM guardrail_audit AS o WHERE o.seq = 11 - guardrail_audit.seq),"
-    " salt = (SELECT salt FROM guardrail_audit AS o WHERE o.seq = 11 - guardrail_audit.seq),"
-    " commitment = (SELECT commitment FROM guardrail_audit AS o"
-    " WHERE o.seq = 11 - guardrail_audit.seq),"
-    " mac = (SELECT mac FROM guardrail_audit AS o WHERE o.seq = 11 - guardrail_audit.seq)"
-    " WHERE seq IN (5, 6)",
+    "two swapped": "UPDATE guardrail_audit SET (time, body, personal, salt, commitment, mac) ="
+    " (SELECT time, body, personal, salt, commitment, mac FROM guardrail_audit AS other"
+    " WHERE other.seq = 11 - guardrail_audit.seq) WHERE seq IN (5, 6)",
     "emptied": "UPDATE guardrail_audit SET personal = NULL, salt = NULL WHERE seq = 5",
     "emptied with a mark": "UPDATE guardrail_audit SET personal = NULL, salt = NULL, erased_by = 7"
     " WHERE seq = 5",
@@ -154,6 +150,7 @@ TAMPERING = {
 }
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("how", TAMPERING)
 def test_tampering_is_told(log: AuditLog, how: str) -> None:
     fill(log, 10)
@@ -169,13 +166,15 @@ def test_nothing_is_written_after_a_head_that_was_changed(log: AuditLog, how: st
     with pytest.raises(StoreDamagedError, match="guardrail audit verify"):
         log.write([record(11)])
     with pytest.raises(StoreDamagedError):
-        AuditLog(log.database, Key(bytes(range(32))))
+        log.check()
 
 
 def test_another_key_neither_writes_nor_verifies(log: AuditLog) -> None:
     fill(log, 3)
+    other = AuditLog(log.database, OTHER_KEY)
     with pytest.raises(StoreDamagedError, match="key"):
-        AuditLog(log.database, OTHER_KEY)
+        other.write([record(4)])
+    assert not verify(other).valid
 
 
 def test_a_single_change_is_told_once(log: AuditLog) -> None:
@@ -231,9 +230,10 @@ def test_erased_records_keep_the_chain_valid(
     assert erase(log, Erasure(tenant="acme"), "root", shares.append) == 6
     assert shares[-1] == 1.0
     found = verify(log)
-    assert found.valid and found.erased == 6, found.problems
+    assert (found.problems, found.erased) == ([], 6)
     left = everything(log)
-    assert "acme" not in json.dumps(left) and "key_1" not in json.dumps(left)
+    assert "acme" not in json.dumps(left)
+    assert "key_1" not in json.dumps(left)
     assert [r["body"]["request"] for r in left[:10]] == [f"r{n}" for n in range(1, 11)]
     assert sum("globex" in json.dumps(r) for r in left) == 5
     # Again finds nothing, and leaves nothing.
@@ -287,13 +287,12 @@ def test_writers_of_several_connections_make_one_chain(url: str, log: AuditLog) 
     async def main() -> None:
         databases = [Database(url) for _ in range(3)]
         queues = [AuditQueue(AuditLog(database, Key(bytes(range(32))))) for database in databases]
-        await asyncio.gather(
-            *(queue.append(record(n)) for n in range(40) for queue in queues)
-        )
+        await asyncio.gather(*(queue.append(record(n)) for n in range(40) for queue in queues))
         for queue, database in zip(queues, databases, strict=True):
             await queue.close()
             database.close()
 
     asyncio.run(main())
     found = verify(log)
-    assert found.valid and found.records == 120
+    assert found.valid
+    assert found.records == 120
