@@ -23,6 +23,7 @@ from guardrail.server.ports import OpenStores
 from guardrail.server.routes import admin, health, moderations, native
 from guardrail.server.service import Service
 from guardrail.server.settings import Settings
+from guardrail.server.tracing import Tracing
 
 FOLLOW_EVERY_SECONDS = 0.5
 
@@ -38,6 +39,7 @@ OpenThem = Callable[[Settings], Awaitable[OpenStores]]
 def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
     """The application for some settings. Indexes and stores are opened when it starts."""
     metrics = Metrics()
+    tracing = Tracing(settings.observe.otlp_endpoint)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -49,7 +51,7 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
             raise
         bounds = settings.bounds
         pool = CheckPool(bounds.threads, bounds.queue, bounds.check_seconds)
-        service = Service(settings, guard, pool, stores, metrics)
+        service = Service(settings, guard, pool, stores, metrics, tracing)
         following = asyncio.create_task(_follow(guard))
         try:
             yield {"service": service, "readiness": health.Readiness(service)}
@@ -58,12 +60,14 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
             pool.close()
             await stores.close()
             metrics.close()
+            await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="corpus-guardrail",
         version=__version__,
         description="Judges what language models say before it leaves.",
         lifespan=lifespan,
+        redirect_slashes=False,
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
     )
@@ -72,7 +76,9 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
         app.router.routes.extend(router.routes)
     for kind in (GuardrailError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _answer)
-    app.add_middleware(Boundary, bounds=settings.bounds, metrics=metrics, shapes=SHAPES)
+    app.add_middleware(
+        Boundary, bounds=settings.bounds, metrics=metrics, tracing=tracing, shapes=SHAPES
+    )
     return app
 
 

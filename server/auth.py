@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import cache
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
 
 from guardrail.server.errors import ForbiddenError, UnauthenticatedError
 from guardrail.server.identity import Identity, Scope
@@ -16,13 +18,21 @@ LONGEST_TOKEN = 512
 # Where the clients of the protocols put a key, besides `Authorization: Bearer`.
 HEADERS = ("x-api-key", "api-key", "ocp-apim-subscription-key")
 
+_BEARER = HTTPBearer(auto_error=False)
+_HEADER = APIKeyHeader(name=HEADERS[0], auto_error=False)
+
 
 @cache
-def require(scope: Scope) -> Callable[[Request], Awaitable[Identity]]:
+def require(scope: Scope) -> Callable[..., Awaitable[Identity]]:
     """A dependency: the caller, whose key has `scope`. It raises UnauthenticatedError where there
     is no valid key and ForbiddenError where the key lacks the scope."""
 
-    async def caller(request: Request) -> Identity:
+    async def caller(
+        request: Request,
+        # For the OpenAPI document only: clients put the key where their protocol has it.
+        _bearer: Annotated[object, Security(_BEARER)] = None,
+        _header: Annotated[object, Security(_HEADER)] = None,
+    ) -> Identity:
         token = token_of(request)
         service: Service = request.state.service
         identity = None if token is None else await service.stores.keys.authenticate(token)

@@ -14,6 +14,7 @@ from guardrail.server.errors import InvalidRequestError, OverloadedError, Shapes
 from guardrail.server.logs import error_place
 from guardrail.server.metrics import Metrics
 from guardrail.server.settings import Bounds
+from guardrail.server.tracing import Tracing
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -29,15 +30,22 @@ class Boundary:
     """ASGI middleware, the outermost. The body is read here, whole, so that all that can be wrong
     with it is said before anything else happens."""
 
-    def __init__(self, app: App, bounds: Bounds, metrics: Metrics, shapes: Shapes) -> None:
+    def __init__(
+        self, app: App, bounds: Bounds, metrics: Metrics, tracing: Tracing, shapes: Shapes
+    ) -> None:
         self.app, self.bounds, self.metrics, self.shapes = app, bounds, metrics, shapes
+        self.tracing = tracing
         self.held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
-            await _Exchange(self, scope, receive, send).run()
+            exchange = _Exchange(self, scope, receive, send)
+            with self.tracing.request(scope, exchange.id) as span:
+                await exchange.run()
+                if span is not None:
+                    exchange.describe(span)
 
 
 class _Exchange:
@@ -50,20 +58,20 @@ class _Exchange:
         self._body: bytes | None = None
         self._size = 0
         self._status = 0
-        self._id = "req_" + secrets.token_hex(12)
+        self.id = "req_" + secrets.token_hex(12)
 
     async def run(self) -> None:
         boundary, scope = self._boundary, self._scope
-        scope.setdefault("state", {})["request_id"] = self._id
+        scope.setdefault("state", {})["request_id"] = self.id
         boundary.metrics.active.inc()
         try:
             if await self._read():
                 await boundary.app(scope, self._replay, self._pass_on)
         except Exception as error:
             if not isinstance(error, (InvalidRequestError, OverloadedError)):
-                _log.error("unforeseen", extra={"request": self._id, **error_place(error)})
+                _log.error("unforeseen", extra={"request": self.id, **error_place(error)})
             if not self._status:  # else what has begun breaks off
-                response = boundary.shapes.response(error, scope["path"], self._id)
+                response = boundary.shapes.response(error, scope["path"], self.id)
                 await response(scope, self._receive, self._pass_on)
         finally:
             boundary.held -= self._size
@@ -126,7 +134,7 @@ class _Exchange:
     async def _pass_on(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            headers = [*message.get("headers", ()), (b"x-request-id", self._id.encode())]
+            headers = [*message.get("headers", ()), (b"x-request-id", self.id.encode())]
             if self._status in (408, 413, 415):
                 # What is left of the body will not be read.
                 headers.append((b"connection", b"close"))
@@ -138,17 +146,25 @@ class _Exchange:
         async with asyncio.timeout(self._boundary.bounds.body_seconds):
             await self._send(message)
 
+    @property
+    def _route(self) -> str:
+        return getattr(self._scope.get("route"), "path", "none")
+
+    def describe(self, span: Any) -> None:
+        """Give a span what is known at the end."""
+        span.update_name(f"{self._scope['method']} {self._route}")
+        span.set_attributes({"http.route": self._route, "http.response.status_code": self._status})
+
     def _tell(self) -> None:
-        scope = self._scope
+        scope, route = self._scope, self._route
         seconds = time.perf_counter() - self._began
-        route = getattr(scope.get("route"), "path", "none")
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._boundary.metrics.requests.labels(method, route, self._status).observe(seconds)
         caller = scope["state"].get("caller")
         _log.info(
             "request",
             extra={
-                "request": self._id,
+                "request": self.id,
                 "method": method,
                 "route": route,
                 "status": self._status,

@@ -60,12 +60,6 @@ class Metrics:
             ("detector",),
             registry=registry,
         )
-        self.refused = Counter(
-            "guardrail_requests_refused_total",
-            "Requests that ended without a verdict, by the reason's code.",
-            ("code",),
-            registry=registry,
-        )
         self.waiting = Gauge(
             "guardrail_checks_unfinished",
             "Checks that run or wait.",

@@ -62,7 +62,7 @@ class JsonRoute(APIRoute):
         if self._is_plain:
             self._body: TypeAdapter[Any] = TypeAdapter(hints["body"])
             [depends] = hints["caller"].__metadata__
-            self._caller: Callable[[Request], Awaitable[Identity]] = depends.dependency
+            self._caller: Callable[..., Awaitable[Identity]] = depends.dependency
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._is_plain or scope["method"] not in self.methods:

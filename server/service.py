@@ -16,6 +16,7 @@ from guardrail.server.identity import Identity
 from guardrail.server.metrics import Metrics
 from guardrail.server.ports import OpenStores
 from guardrail.server.settings import Settings
+from guardrail.server.tracing import Tracing
 
 # Up to this size a check by quick detectors takes about as long as handing it to a thread and back,
 # so that it is done at once.
@@ -42,6 +43,7 @@ class Service:
     pool: CheckPool
     stores: OpenStores
     metrics: Metrics
+    tracing: Tracing
 
     async def judge(
         self, caller: Identity, questions: Sequence[Question], *, event: str, request: str
@@ -111,12 +113,15 @@ class Service:
                 conversation=question.conversation,
             )
 
+        began = time.time_ns()
         size = len(question.text) + sum(map(len, question.prompt))
         if in_force.is_quick and size <= QUICK_CHARS:
             verdict = check(time.monotonic() + self.settings.bounds.check_seconds)
         else:
-            verdict = await self.pool.run(check)
+            with self.metrics.waiting.track_inprogress():
+                verdict = await self.pool.run(check)
         self.metrics.verdict(verdict, len(question.text))
+        self.tracing.check(verdict, len(question.text), began, time.time_ns())
         await self.record(
             decision(
                 event,

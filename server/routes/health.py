@@ -6,8 +6,9 @@ import asyncio
 import time
 
 from fastapi import Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, Field
 
 from guardrail.errors import GuardrailError
 from guardrail.server.errors import NotFoundError
@@ -19,6 +20,14 @@ router = open_router("health")
 # A probe is judged by every detector; whoever asks more often than this gets the last answer.
 ASK_EVERY_SECONDS = 1.0
 PROBE = "Is everything there that is needed to judge this sentence?"
+
+
+class Health(BaseModel):
+    status: str
+
+
+class Ready(Health):
+    failing: list[str] = Field(description="What does not answer: checks, database, limits.")
 
 
 class Readiness:
@@ -57,7 +66,7 @@ class Readiness:
             raise GuardrailError(f"detectors that cannot judge: {names}")
 
 
-@router.get("/livez")
+@router.get("/livez", response_model=Health, responses={503: {"model": Health}})
 async def livez(request: Request) -> Response:
     """200 while the process can do its work, 503 where only a restart helps."""
     service: Service = request.state.service
@@ -65,7 +74,7 @@ async def livez(request: Request) -> Response:
     return JSONResponse({"status": "ok" if sound else "stuck"}, 200 if sound else 503)
 
 
-@router.get("/readyz")
+@router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
 async def readyz(request: Request) -> Response:
     """200 where indexes, models and stores answer, else 503 with the names of what does not."""
     readiness: Readiness = request.state.readiness
@@ -74,7 +83,7 @@ async def readyz(request: Request) -> Response:
     return JSONResponse(body, 503 if problems else 200)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Numbers for Prometheus."""
     service: Service = request.state.service

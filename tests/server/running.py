@@ -24,14 +24,17 @@ from guardrail.server.stores.database import Database
 from guardrail.server.stores.keys import KeyStore
 
 PATIENCE = 120
-_COMMAND = "from guardrail.cli import main; main()"
+COMMAND = "from guardrail.cli import main; main()"
 
 
 class Running:
     """A server. `url` is where it listens; its log is `folder / "log"`."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], key: Key) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], key: Key, command: str = COMMAND
+    ) -> None:
         """`settings` as in the settings file; the database is SQLite's unless they say."""
+        self.command = command
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.port = folder, free_port()
         listen = {"port": self.port, **settings.get("listen", {})}
@@ -45,15 +48,13 @@ class Running:
         self.keys = KeyStore(self.log, key)
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, **environment: str) -> None:
+    def start(self) -> None:
         """Start it, and wait until it answers."""
-        variables = {**os.environ, "PYTHONWARNINGS": "default", **environment}
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _COMMAND, "serve", str(self.config)],
+                [sys.executable, "-c", self.command, "serve", str(self.config)],
                 stdout=log,
                 stderr=log,
-                env=variables,
                 start_new_session=True,
             )
         end = time.monotonic() + PATIENCE
@@ -117,12 +118,12 @@ class Running:
 
 @contextmanager
 def running(
-    folder: Path, settings: Mapping[str, Any], key: Key, **environment: str
+    folder: Path, settings: Mapping[str, Any], key: Key, command: str = COMMAND
 ) -> Iterator[Running]:
     """A server for some settings, until the block ends."""
-    server = Running(folder, settings, key)
+    server = Running(folder, settings, key, command)
     try:
-        server.start(**environment)
+        server.start()
         yield server
     finally:
         server.close()
