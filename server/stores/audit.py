@@ -193,9 +193,10 @@ _TYPES = (int, int, str, str, (str, NoneType), (bytes, NoneType), bytes, bytes, 
 
 
 def _record(row: Row[Any]) -> StoredRecord:
-    if not all(map(isinstance, row, _TYPES)) or row.time < 0:
+    values: tuple[Any, ...] = tuple(row)
+    if not all(isinstance(*pair) for pair in zip(values, _TYPES, strict=True)) or row.time < 0:
         raise _unreadable(row.seq)
-    return StoredRecord(*row)
+    return StoredRecord(*values)
 
 
 def _unreadable(seq: int) -> StoreDamagedError:
