@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from guardrail import __version__
 from guardrail.errors import GuardrailError
+from guardrail.filter import reason
 from guardrail.server.boundary import Boundary
 from guardrail.server.checks import CheckPool
 from guardrail.server.errors import Shapes, openai_shape
@@ -83,7 +84,12 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    return SHAPES.response(error, request.url.path, request.state.request_id)
+    name: str = request.state.request_id
+    response = SHAPES.response(error, request.url.path, name)
+    if response.status_code >= 500:
+        # Callers are told that a part is away; the operator, what it says of itself.
+        _log.warning("unavailable", extra={"request": name, "reason": reason(error)})
+    return response
 
 
 async def _follow(guard: Guard) -> None:
