@@ -372,8 +372,8 @@ def test_sources_of_keys(source: str) -> None:
 R = "version: 1\nrules: []\n"
 ERRORS = [
     # (policy, all lines of the message without the name of the file)
-    ("", ["p: empty; a policy needs at least version and rules"]),
-    ("# nothing\n", ["p: empty; a policy needs at least version and rules"]),
+    ("", ["p: empty; a policy needs fields such as version and rules"]),
+    ("# nothing\n", ["p: empty; a policy needs fields such as version and rules"]),
     ("- 1", ["p:1: given a list of 1; a policy is a mapping of fields such as version and rules"]),
     ("a: [1\nb: 2", ["p:2: not YAML: expected ',' or ']', but got ':'"]),
     ("a: 1\n\tb: 2", ["p:2: not YAML: found character '\\t' that cannot start any token"]),
