@@ -21,6 +21,11 @@ from guardrail.server.settings import Guard as GuardSettings
 
 _log = logging.getLogger("guardrail.server")
 
+# In plain letters and in disguise, so that the search in either is made ready.
+FIRST = (
+    "Is everything there that is needed to judge this? SXMgZXZlcnl0aGluZyB0aGVyZT8= 1s 4ll th3r3?"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class InForce:
@@ -74,6 +79,7 @@ class Guard:
         rail = Guardrail.from_policy(
             policy, indexes=given.indexes, background=given.background, key=given.key_file
         )
+        rail.check(FIRST)  # what is compiled or loaded at the first use, is so before any request
         quick = all(_is_quick(detector) for detector in rail.detectors)
         return InForce(rail, policy_digest(policy), quick)
 
