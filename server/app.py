@@ -25,6 +25,7 @@ from guardrail.server.routes import (
     admin,
     azure,
     bedrock,
+    console,
     health,
     litellm,
     moderations,
@@ -45,6 +46,7 @@ ROUTERS = (
     bedrock.router,
     azure.router,
     admin.router,
+    console.router,
     health.router,
 )
 # The shape of errors by the beginning of the path; what is not here has the native one.

@@ -28,6 +28,8 @@ ROUTES: dict[tuple[str, str], Scope | None] = {
     ("POST", "/contentsafety/text:detectProtectedMaterialForCode"): Scope.MODERATE,
     ("GET", "/v1/admin/state"): Scope.ADMIN,
     ("POST", "/v1/admin/reload"): Scope.ADMIN,
+    ("GET", "/console"): None,
+    ("GET", "/console/{name}"): None,
     ("GET", "/livez"): None,
     ("GET", "/readyz"): None,
     ("GET", "/metrics"): None,
