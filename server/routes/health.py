@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from guardrail.errors import GuardrailError
 from guardrail.server.errors import NotFoundError
+from guardrail.server.guard import FIRST
 from guardrail.server.routing import open_router
 from guardrail.server.service import Service
 
@@ -19,7 +20,6 @@ router = open_router("health")
 
 # A probe is judged by every detector; whoever asks more often than this gets the last answer.
 ASK_EVERY_SECONDS = 1.0
-PROBE = "Is everything there that is needed to judge this sentence?"
 
 
 class Health(BaseModel):
@@ -60,7 +60,7 @@ class Readiness:
 
     async def _probe(self) -> None:
         rail = self._service.guard.now.rail
-        verdict = await self._service.pool.run(lambda _: rail.check(PROBE))
+        verdict = await self._service.pool.run(lambda _: rail.check(FIRST))
         if verdict.failures:
             names = ", ".join(sorted({failure.detector for failure in verdict.failures}))
             raise GuardrailError(f"detectors that cannot judge: {names}")

@@ -24,7 +24,9 @@ def test_a_clean_text_is_allowed_and_recorded(server: Running) -> None:
     assert answer.json()["action"] == "allow"
     assert answer.json()["text"] == CLEAN
     assert answer.headers["x-request-id"] == answer.json()["id"]
-    assert json.loads(server.records("check")[-1].body)["request"] == answer.json()["id"]
+    record = json.loads(server.records("check")[-1].body)
+    assert record["request"] == answer.json()["id"]
+    assert len(record["policy"]) == 16
 
 
 def test_a_leak_is_redacted_and_names_its_document(server: Running) -> None:
