@@ -19,8 +19,8 @@ from guardrail.policy import Policy
 from guardrail.policy_file import default_policy, load_policy, show
 from guardrail.server.settings import Guard as GuardSettings
 
-# Checked before anybody's text is: kernels that are not cached are compiled now (half a minute), and
-# not within the time of the first requests. One text of each width, with signs of disguise.
+# Checked before anybody's text is: kernels that are not cached are compiled now (half a minute),
+# and not within the time of the first requests. One text of each width, with signs of disguise.
 WARM_UP = (
     "Is all there that is needed? %41%42 aGVsbG8gd29ybGQsIGhlbGxvIHdvcmxkLCBoZWxsbw== 3x4mpl3",
     "Ist alles da, was nötig ist? %C3%A4 aGVsbG8gd29ybGQsIGhlbGxvIHdvcmxkLCBoZWxsbw==",
