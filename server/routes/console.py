@@ -7,7 +7,6 @@ from importlib import resources
 
 from fastapi import Response
 
-from guardrail.server.errors import NotFoundError
 from guardrail.server.routing import open_router
 
 router = open_router("console")
@@ -35,12 +34,16 @@ async def page() -> Response:
     return _file("index.html")
 
 
-@router.get("/console/{name}", include_in_schema=False)
-async def part(name: str) -> Response:
-    """What the page is made of."""
-    if name not in FILES:
-        raise NotFoundError("there is no such file")
-    return _file(name)
+@router.get("/console/console.css", include_in_schema=False)
+async def style() -> Response:
+    """What it looks like."""
+    return _file("console.css")
+
+
+@router.get("/console/console.js", include_in_schema=False)
+async def script() -> Response:
+    """What it does."""
+    return _file("console.js")
 
 
 def _file(name: str) -> Response:
