@@ -105,11 +105,12 @@ def test_equal_documents_do_not_crowd_out_others(tmp_path: Path, alike: int) -> 
         *(Document(f"z{number}", text) for number, text in enumerate(few)),
     ]
     segment = make_segment(tmp_path, documents, GRID, max_postings=4)
-    for number, text in enumerate(few):
-        # All grams of it that the grid stores lie in what all documents share, but for some units.
-        response = "##" + text[36:60] + "##"
-        found = search(segment, response).tolist()
-        assert any(end - start >= 24 for start, end, *_ in found), number
+    for text in few:
+        for start in range(37, 49):
+            # The only grams in it that the grid stores are those that all documents share.
+            response = text[start : start + GRID.bound]
+            found = search(segment, "##" + response + "##").tolist()
+            assert any(end - start >= GRID.bound for start, end, *_ in found), start
 
 
 DOCUMENTS = st.lists(
