@@ -7,11 +7,15 @@
     ├── DetectorError           a detector that could not judge a text, or not all of it
     ├── SourceError             a source of documents that cannot be read
     │   └── DocumentError       one document inside a readable source
-    └── CorpusIndexError        an index that cannot be used
-        ├── IndexMissingError   nothing there
-        ├── IndexDamagedError   truncated, altered, swapped or foreign files
-        ├── IndexVersionError   written by another format or canonicalisation version
-        └── IndexBusyError      another process is changing it
+    ├── CorpusIndexError        an index that cannot be used
+    │   ├── IndexMissingError   nothing there
+    │   ├── IndexDamagedError   truncated, altered, swapped or foreign files
+    │   ├── IndexVersionError   written by another format or canonicalisation version
+    │   └── IndexBusyError      another process is changing it
+    └── ScoringError            a text whose memorization could not be judged
+        ├── ModelError          a model that cannot be loaded or run
+        ├── CalibrationError    missing, damaged, or made for other models
+        └── OverloadError       the deadline passed, or too much waits already
 
 A message says what was given, what is allowed and what to do. It never holds text of a response,
 a prompt or a corpus: file names, offsets, counts and limits only.
@@ -64,3 +68,19 @@ class IndexVersionError(CorpusIndexError):
 
 class IndexBusyError(CorpusIndexError):
     """Another process is changing the index."""
+
+
+class ScoringError(GuardrailError):
+    """A text whose memorization could not be judged."""
+
+
+class ModelError(ScoringError):
+    """A model that cannot be loaded or run."""
+
+
+class CalibrationError(ScoringError):
+    """A calibration that is missing, damaged, or made for other models."""
+
+
+class OverloadError(ScoringError):
+    """The deadline passed before a text was scored, or too much is waiting already."""

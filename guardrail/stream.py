@@ -20,8 +20,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from guardrail.detector import EMPTY_CONTEXT, Context
 from guardrail.errors import UsageError
 from guardrail.filter import Filter
-from guardrail.findings import Action, Finding, Span, Verdict
-from guardrail.redact import Part, Redactor, crosses
+from guardrail.findings import Action, Finding, Verdict
+from guardrail.redact import Part, Redactor, Seam, seams
 from guardrail.scanner import Clock, Scanner, is_segmented
 from guardrail.structure import Structure
 from guardrail.text import join_surrogates
@@ -162,7 +162,7 @@ class StreamFilter:
         self._failures += len(failures)
         if self._policy.decide((), failures).action is Action.REFUSE:
             return self._refuse("")
-        decision = self._policy.decide(scanner.take(), failures)
+        decision = self._policy.decide(scanner.take(), failures, scanner.beside)
         self._findings += decision.findings
         self._action = max(self._action, min(decision.action, Action.REDACT))
         cut = min(map(_refused_from, decision.findings), default=sys.maxsize)
@@ -211,7 +211,7 @@ class _Seams:
         self._tail = self._waiting = ""
         self._scanner: Scanner | None = None
         # In the scanner's positions: the replacements, and how much was let go.
-        self._seams: list[Span] = []
+        self._seams: list[Seam] = []
         self._gone = 0
 
     @property
@@ -231,8 +231,7 @@ class _Seams:
                 out += part.text
                 continue
             if part.new:
-                end = self._scanner.end
-                self._seams.append(Span(end, end + len(part.text)))
+                self._seams += seams([part], self._scanner.end)
             self._scanner.feed(part.text)
             self._waiting += part.text
         refused = False
@@ -245,13 +244,13 @@ class _Seams:
     def _settle(self, scanner: Scanner, final: bool) -> tuple[str, bool]:
         if final:
             scanner.feed("", final=True)
-        found = [f for f in scanner.take() if crosses(f.span, self._seams)]
+        found = [f for f in scanner.take() if any(seam.concerns(f.span) for seam in self._seams)]
         decision = self._policy.decide(found, scanner.failures)
         refused = bool(decision.redactions) or decision.action is Action.REFUSE
         stop = scanner.end
         if refused:
             stop = min((span.start for span in decision.redactions), default=self._gone)
-        elif not final and scanner.settled <= self._seams[-1].end:
+        elif not final and scanner.settled <= self._seams[-1].span.end:
             stop = scanner.settled
         count = max(0, stop - self._gone)
         out, self._waiting = self._waiting[:count], self._waiting[count:]

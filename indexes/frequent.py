@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from guardrail.indexes.grams import Hashes, siphash
+from guardrail.indexes.grams import TAG, Hashes, siphash
 from guardrail.indexes.runs import Entries, Grid
 from guardrail.indexes.sealed import WordKey, Words
 from guardrail.jit import kernel
@@ -131,7 +131,7 @@ def _around(
         at = np.int64(ordinals[index]) * stride
         first = np.int64(starts[index]) * stride
         low = max(first, at - radius)
-        high = min(first + np.int64(units[index]) - gram, at + radius) + 1
+        high = min(first + np.int64(units[index]), at + gram + radius) - TAG + 1
         value = siphash((np.uint64(at - low) << np.uint64(32)) | np.uint64(high - at), k1, k0)
         while low < high:
             word, shift = low >> 5, np.uint64(2 * (low & 31))

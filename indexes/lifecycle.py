@@ -263,7 +263,10 @@ def verify(index: str | Path, key: Key) -> list[str]:
 
 
 def info(index: str | Path, key: Key | None = None) -> dict[str, Any]:
-    """What an index is, as JSON-ready values; with its key also its collections and labels."""
+    """What an index is, as JSON-ready values; with its key also what lives in it.
+
+    `parts` counts what is stored: a long document is several, and forgotten ones count until they
+    are erased."""
     path = Path(index)
     opened = None if key is None else Index.open(path, key, check=False)
     manifest = peek_manifest(path) if opened is None else opened.manifest
@@ -284,9 +287,7 @@ def info(index: str | Path, key: Key | None = None) -> dict[str, Any]:
         "max_postings": manifest.max_postings,
         "passages": manifest.passages,
         "segments": len(segments),
-        "documents": sum(info.documents for info in segments),
-        "chars": sum(info.chars for info in segments),
-        "units": sum(info.units for info in segments),
+        "parts": sum(info.documents for info in segments),
         "grams": sum(info.grams for info in segments),
         "bytes": _size(segments),
     }

@@ -8,8 +8,10 @@ import pytest
 
 from guardrail import Action, Guardrail, Span, new_key
 from guardrail.errors import PolicyError, SecretKeyError, UsageError
+from guardrail.keys import Key
 from guardrail.policy_file import default_policy, parse_policy
-from guardrail.redact import DEFAULT_LABEL, Redaction, redact
+from guardrail.redact import Part, redact, seams
+from guardrail.redaction import DEFAULT_LABEL, Redaction
 
 POLICY = """
 version: 1
@@ -43,6 +45,29 @@ def test_each_kind_has_its_operator(rail: Guardrail) -> None:
     assert "card ***************1111;" in verdict.text
     assert "IBAN <IBAN>;" in verdict.text
     assert verdict.text.endswith(DEFAULT_LABEL)
+
+
+@pytest.mark.parametrize("number", [1721, 2941])
+def test_what_a_key_made_is_not_taken_for_personal_data(number: int) -> None:
+    """With these keys a token ends with "zip", which makes of a masked number a postal code."""
+    rail = Guardrail.from_policy(parse_policy(POLICY), key=Key(number.to_bytes(32, "big")))
+    assert rail.check(TEXT, conversation="one").action is Action.REDACT
+    sent = "".join(rail.stream([TEXT], conversation="one"))
+    assert "[us_ssn:" in sent
+    assert "12 Baker Street" not in sent
+
+
+def test_a_token_does_not_hide_what_meets_around_it() -> None:
+    parts = [Part("ab", False), Part("[kind:abcdefgh2345]", True), Part("cd", False)]
+    (seam,) = seams(parts)
+    assert seam.sealed
+    assert seam.concerns(Span(1, 22))
+    assert not seam.concerns(Span(1, 10))
+    assert seam.holds(Span(3, 20))
+    assert not seam.holds(Span(1, 20))
+    (label,) = seams([Part("ab", False), Part(DEFAULT_LABEL, True)])
+    assert label.concerns(Span(1, 3))
+    assert not label.concerns(Span(3, 8))
 
 
 def test_a_value_has_one_pseudonym_in_a_conversation(rail: Guardrail) -> None:

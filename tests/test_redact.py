@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from guardrail.errors import UsageError
 from guardrail.findings import Span, merge_spans
-from guardrail.redact import JOIN_GAP, MASK, Redaction, Redactor, plan_edits, redact
+from guardrail.pieces import JOIN_GAP
+from guardrail.redact import Redactor, plan_edits, redact
+from guardrail.redaction import MASK, Redaction
 
 LABEL = Redaction(text="[X]")
 MASKED = Redaction("mask")
@@ -319,6 +321,11 @@ def test_json_in_a_block_stays_json(
     if not any(text[span.start : span.end].find("```json") >= 0 for span in spans):
         body = after[after.index("\n", after.index("```")) : after.rindex("\n```")]
         json.loads(body)
+
+
+def test_a_long_number_in_two_spans_is_replaced_once() -> None:
+    text = f'[{"7" * 60}, "kept"]'
+    assert redact(text, [Span(0, 5), Span(40, 45)], Redaction(text="[X]")) == '["[X]", "kept"]'
 
 
 PREFIX = re.compile(r"(?:[ \t]*(?:>|[-*+](?=[ \t])|\d{1,9}[.)](?=[ \t])))*[ \t]*$")

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from guardrail.cli import audit, check, index, policy
-from guardrail.cli.output import console, print_json
+from guardrail.cli import audit, check, index, policy, scoring
+from guardrail.cli.output import Interrupted, console, print_json
+
+
+class _Commands(TyperGroup):
+    """Leaves interrupts to `main`, which says in what state things are: typer says nothing."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted(ctx.invoked_subcommand) from None
+
 
 app = typer.Typer(
     name="guardrail",
+    cls=_Commands,
     help="Keep private text out of the responses of language models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -20,6 +33,8 @@ app.command("check")(check.check)
 index.app.command("audit")(audit.audit)
 app.add_typer(index.app, name="index")
 app.add_typer(policy.app, name="policy")
+app.command("calibrate")(scoring.calibrate)
+app.add_typer(scoring.reference_app, name="reference")
 
 key_app = typer.Typer(help="Make secret keys.", no_args_is_help=True)
 app.add_typer(key_app, name="key")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from guardrail.indexes.chaining import DRIFT, GAP, JUMP, Runs, chain, chains
 from guardrail.indexes.documents import Document
-from guardrail.indexes.grams import GramKey, hash_grams, roll_grams
+from guardrail.indexes.grams import GramKey
+from guardrail.indexes.query import make_query
 from guardrail.indexes.runs import Grid
 from guardrail.indexes.segment import Segment
 from guardrail.text import canonical_units
@@ -109,8 +110,8 @@ def segment(passages: list[str], tmp_path_factory: pytest.TempPathFactory) -> Se
 def weight(segment: Segment, response: str) -> float:
     """The weight of the heaviest chain or the length of the longest run."""
     key = GramKey.derive(KEY)
-    rolled = roll_grams(canonical_units(response)[0], GRID.gram, key)
-    matches, runs = segment.match(rolled, hash_grams(rolled, key), GRID.bound)
+    query = make_query(canonical_units(response)[0], GRID.gram, key)
+    matches, runs = segment.match(query, GRID.bound)
     longest = max((int(row[1] - row[0]) for row in matches), default=0)
     chained = runs[runs[:, 4] >= 0]
     return max(longest, float(chained[:, 5].max()) / 4 if len(chained) else 0)
@@ -203,7 +204,7 @@ def test_a_text_that_repeats_itself_stays_linear(tmp_path: Path) -> None:
 
     def chained(times: int) -> int:
         text = "the same words over and over again " * times
-        rolled = roll_grams(canonical_units(text)[0], GRID.gram, key)
-        return len(segment.match(rolled, hash_grams(rolled, key), GRID.bound)[1])
+        query = make_query(canonical_units(text)[0], GRID.gram, key)
+        return len(segment.match(query, GRID.bound)[1])
 
     assert chained(4000) <= max(1000, 2 * chained(40))
