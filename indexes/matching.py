@@ -33,11 +33,17 @@ BATCH = 1024
 WINDOW = 16
 # Units of the corpus in which two seeds are close by, or half as many, or something in between.
 TILE = 256
+# What their runs have to have together, in units, where the second does not go on as the corpus
+# does, at most so far off the diagonal: common phrases, of which clean text is full, have less.
+TOGETHER = 48
+ASIDE = 80
 # Units in common that a seed needs to take part in chains where no other is close by.
 STRONG = 20
-# Marks of a candidate: its gram comes often in the response; it is not among the first places where
-# the corpus has the gram; it may be part of a run that is long enough; it takes part in chains.
+# Marks of a candidate: its gram comes often in the response; it is not among the first places
+# where the corpus has the gram; it may be part of a run that is long enough; it takes part in
+# chains. From bit 4 on, the units that agree around it, or `LONGER` where a window cannot tell.
 REPEATED, LATE, LONG, SINGLE = 1, 2, 4, 8
+LONGER = 64
 # Of the places where the corpus has a gram, how many may take part so. A common phrase has many; of
 # a passage with many copies the first ones do.
 FIRST = 1
@@ -133,6 +139,7 @@ def find_matches(
     while wide < 4 * postings and wide < MAX_TILES:
         wide *= 2
     tiles = np.zeros(wide, np.uint64)
+    lengths = np.zeros(wide, np.int16)
 
     # Diagonals walked lately, and how far: a seed on a run that was already walked is skipped. Two
     # diagonals that fall on one slot cost a repeated walk, not an answer.
@@ -153,7 +160,7 @@ def find_matches(
         kept = verify(candidates, filled, near, tags, parameters, np.int64(least) - gram)
         if len(crowd) < crowded + 3 * kept:
             crowd = _longer(crowd, int(crowded + 3 * kept))
-        crowded = find_crowd(candidates, kept, stride, tiles, crowd, crowded)
+        crowded = find_crowd(candidates, kept, stride, tiles, lengths, crowd, crowded)
         for index in range(kept):
             if not candidates[index, 2] & LONG:
                 continue
@@ -343,12 +350,14 @@ def find_crowd(
     count: np.int64,
     stride: np.int64,
     tiles: Hashes,
+    lengths: NDArray[np.int16],
     crowd: Hashes,
     crowded: np.int64,
 ) -> np.int64:
     """Append to `crowd` the candidates that are `SINGLE` or have another one close by in the
-    corpus, not of the same run; returns the new length. Which ones are close is seen from two
-    overlapping rows of tiles, each of which remembers its last candidate."""
+    corpus, not of the same run, which the response goes on with or which is long; returns the new
+    length. Which ones are close is seen from two overlapping rows of tiles, each of which remembers
+    its last candidate, and in `lengths` the units around it that agree."""
     top = np.uint64(1) << np.uint64(63)
     for index in range(count):
         if candidates[index, 2] & REPEATED:
@@ -357,6 +366,7 @@ def find_crowd(
         ordinal = candidates[index, 1]
         key = (np.uint64(ordinal + 1) << np.uint64(31)) | np.uint64(at)
         near = (candidates[index, 2] & SINGLE) != 0
+        length = candidates[index, 2] >> 4
         for row in range(2):
             tile = (ordinal * stride + row * (TILE // 2)) // TILE
             slot = np.int64((np.uint64(2 * tile + row) * _MIX) >> np.uint64(40)) & (len(tiles) - 1)
@@ -366,13 +376,16 @@ def find_crowd(
             beside = False
             if other >= 0 and (other * stride + row * (TILE // 2)) // TILE == tile:
                 earlier = np.int64(known & np.uint64(0x7FFFFFFF))
-                along = (ordinal - other) * stride == at - earlier
-                beside = not (along and abs(at - earlier) <= stride)
+                drift = abs((ordinal - other) * stride - (at - earlier))
+                ordered = drift <= ASIDE and (at > earlier) == (ordinal > other)
+                beside = ordered or length + lengths[slot] >= TOGETHER
+                beside = beside and not (drift == 0 and abs(at - earlier) <= stride)
                 if beside and not told:
                     crowd[crowded] = known
                     crowded += 1
             near = near or beside
             tiles[slot] = key | top if near else key
+            lengths[slot] = length
         if near:
             crowd[crowded] = key
             crowded += 1
@@ -492,7 +505,7 @@ def verify(
         both = forth + min(back, before)
         open_ = (forth == 32 - before) | (back >= before)
         real = beyond | (forth >= min(own, 32 - before))
-        mark = candidates[index, 2]
+        mark = candidates[index, 2] | ((LONGER if open_ else both + TAG - 1) << 4)
         if both > STRONG - TAG and not mark & LATE:
             mark |= SINGLE
         if beyond or open_ or both >= own + wanted:
