@@ -38,7 +38,7 @@ class Refused(Exception):
 
 
 class BodyFilter:
-    """Filters the answer to one request, whole or, with `ChatStream` and `ResponseStream`, streamed."""
+    """Filters the answer to one request: as a whole, or with `ChatStream` and `ResponseStream`."""
 
     def __init__(
         self,
