@@ -18,7 +18,7 @@ from guardrail.filter import reason
 from guardrail.server.boundary import Boundary
 from guardrail.server.checks import CheckPool
 from guardrail.server.errors import Shapes, openai_shape
-from guardrail.server.guard import Guard
+from guardrail.server.guard import Guard, warm_up
 from guardrail.server.metrics import Metrics
 from guardrail.server.ports import OpenStores
 from guardrail.server.routes import admin, health, moderations, native
@@ -45,7 +45,7 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         try:
-            guard = await asyncio.to_thread(Guard, settings.guard)
+            guard = await asyncio.to_thread(_open_guard, settings)
             stores = await open_stores(settings)
         except GuardrailError as error:
             _log.critical("cannot start", extra={"reason": str(error)})
@@ -81,6 +81,15 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
         Boundary, bounds=settings.bounds, metrics=metrics, tracing=tracing, shapes=SHAPES
     )
     return app
+
+
+def _open_guard(settings: Settings) -> Guard:
+    guard = Guard(settings.guard)
+    try:
+        warm_up()
+    except OSError as error:  # no folder for temporary files
+        _log.warning("not warmed up", extra={"reason": error.strerror})
+    return guard
 
 
 async def _answer(request: Request, error: Exception) -> Response:
