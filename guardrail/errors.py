@@ -13,6 +13,10 @@
     │   ├── IndexDamagedError   truncated, altered, swapped or foreign files
     │   ├── IndexVersionError   written by another format or canonicalisation version
     │   └── IndexBusyError      another process is changing it
+    ├── ScoringError            a text whose memorization could not be judged
+    │   ├── ModelError          a model that cannot be loaded or run
+    │   ├── CalibrationError    missing, damaged, or made for other models
+    │   └── OverloadError       the deadline passed, or too much waits already
     ├── StoreError              a database of keys and audit records that cannot be used
     │   ├── StoreVersionError   it belongs to another program or a newer release
     │   ├── StoreDamagedError   something else changed what stands there
@@ -76,6 +80,22 @@ class IndexVersionError(CorpusIndexError):
 
 class IndexBusyError(CorpusIndexError):
     """Another process is changing the index."""
+
+
+class ScoringError(GuardrailError):
+    """A text whose memorization could not be judged."""
+
+
+class ModelError(ScoringError):
+    """A model that cannot be loaded or run."""
+
+
+class CalibrationError(ScoringError):
+    """A calibration that is missing, damaged, or made for other models."""
+
+
+class OverloadError(ScoringError):
+    """The deadline passed before a text was scored, or too much is waiting already."""
 
 
 class StoreError(GuardrailError):

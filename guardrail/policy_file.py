@@ -11,19 +11,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from guardrail.detector_settings import DetectorSettings
 from guardrail.errors import PolicyError
-from guardrail.policy import (
-    Condition,
-    DetectorSettings,
-    ExcuseSettings,
-    KeySource,
-    OperatorSettings,
-    Policy,
-    RedactionSettings,
-    Rule,
-    When,
-    rule_problems,
-)
+from guardrail.policy import Policy
+from guardrail.policy_settings import ExcuseSettings, KeySource, OperatorSettings, RedactionSettings
+from guardrail.rules import Condition, Rule, When, rule_problems
 from guardrail.yaml_file import Document, Place, read_text, shown, unknown_field
 
 
@@ -88,8 +80,8 @@ def show(policy: Policy) -> str:
 # --- messages ---------------------------------------------------------------------------------
 
 _TEXTS = (
-    *("detector", "kind", "collection", "label"),
-    *("files", "indexes", "background", "kinds", "allow_list"),
+    *("detector", "kind", "collection", "label", "overlaps"),
+    *("files", "indexes", "background", "shards", "kinds", "allow_list"),
 )
 _DETECTORS: dict[str, type[BaseModel]] = {
     get_args(model.model_fields["type"].annotation)[0]: model

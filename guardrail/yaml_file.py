@@ -159,7 +159,7 @@ def _refuse_tricks(text: str, source: str, noun: str, error: type[GuardrailError
         elif isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
-                problem = "a second document starts here; a file is one document"
+                problem = f"a second document starts here; a {noun} is one document"
         if problem:
             line = event.start_mark.line + 1 if event.start_mark else 1
             raise error(f"{source}:{line}: {problem}")

@@ -14,10 +14,11 @@ from starlette.exceptions import HTTPException
 
 from guardrail import __version__
 from guardrail.errors import GuardrailError
+from guardrail.filter import reason
 from guardrail.server.boundary import Boundary
 from guardrail.server.checks import CheckPool
 from guardrail.server.errors import Shapes, openai_shape
-from guardrail.server.guard import Guard
+from guardrail.server.guard import Guard, warm_up
 from guardrail.server.metrics import Metrics
 from guardrail.server.ports import OpenStores
 from guardrail.server.routes import admin, health, moderations, native, proxy
@@ -45,7 +46,7 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         try:
-            guard = await asyncio.to_thread(Guard, settings.guard)
+            guard = await asyncio.to_thread(_open_guard, settings)
             stores = await open_stores(settings)
         except GuardrailError as error:
             _log.critical("cannot start", extra={"reason": str(error)})
@@ -85,8 +86,22 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
     return app
 
 
+def _open_guard(settings: Settings) -> Guard:
+    guard = Guard(settings.guard)
+    try:
+        warm_up()
+    except OSError as error:  # no folder for temporary files
+        _log.warning("not warmed up", extra={"reason": error.strerror})
+    return guard
+
+
 async def _answer(request: Request, error: Exception) -> Response:
-    return SHAPES.response(error, request.url.path, request.state.request_id)
+    name: str = request.state.request_id
+    response = SHAPES.response(error, request.url.path, name)
+    if response.status_code >= 500:
+        # Callers are told that a part is away; the operator, what it says of itself.
+        _log.warning("unavailable", extra={"request": name, "reason": reason(error)})
+    return response
 
 
 async def _follow(guard: Guard) -> None:

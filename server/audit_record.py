@@ -47,6 +47,7 @@ def decision(
     verdict: Verdict,
     *,
     request: str,
+    policy: str | None = None,
     model: str | None = None,
     prompt_chars: int = 0,
     response_chars: int = 0,
@@ -54,8 +55,9 @@ def decision(
 ) -> AuditRecord:
     """The record of a verdict on a response of `response_chars` code points.
 
-    `request` is the id that the caller is told; `details` name no person. Of a failed detector the
-    name and coverage are kept; its reason may come from a foreign program.
+    `request` is the id that the caller is told, `policy` the digest of the policy in force;
+    `details` name no person. Of a failed detector the name and coverage are kept; its reason may
+    come from a foreign program.
     """
     documents, count = _documents(verdict.findings)
     return AuditRecord(
@@ -63,6 +65,7 @@ def decision(
         body={
             "request": request,
             "action": str(verdict.action),
+            "policy": policy,
             "model": model,
             "prompt_chars": prompt_chars,
             "response_chars": response_chars,

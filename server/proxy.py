@@ -30,7 +30,7 @@ from guardrail.integrations.chat import (
     prompt_of,
 )
 from guardrail.integrations.sse import EventFilter, StreamError
-from guardrail.server.audit_record import decision, opening
+from guardrail.server.audit_record import AuditRecord, decision, opening
 from guardrail.server.errors import OverloadedError, UpstreamError, openai_shape, told
 from guardrail.server.identity import Identity
 from guardrail.server.outputs import vectors
@@ -278,12 +278,13 @@ class Exchange:
         await self._service.record(self._decision(self._interface.event, ended=how))
         await self._service.stores.limiter.charge(self._caller, self._tokens(chars))
 
-    def _decision(self, event: str, **details: str) -> Any:
+    def _decision(self, event: str, **details: str) -> AuditRecord:
         return decision(
             event,
             self._caller,
             self._bodies.verdict,
             request=self._request,
+            policy=self._in_force.digest,
             model=self._model,
             prompt_chars=self._prompt_chars,
             response_chars=self._bodies.chars,

@@ -130,6 +130,7 @@ class Service:
                 caller,
                 verdict,
                 request=request,
+                policy=in_force.digest,
                 model=question.model,
                 prompt_chars=sum(map(len, question.prompt)),
                 response_chars=len(question.text),

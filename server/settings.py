@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from guardrail.policy import Name, Paths, PolicyPath
+from guardrail.policy_fields import Name, Paths, PolicyPath
 
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Seconds = Annotated[float, Field(strict=True, gt=0, le=3600, allow_inf_nan=False)]
 
 
 class Section(BaseModel):
@@ -26,8 +26,12 @@ class Listen(Section):
     """Where the service listens."""
 
     host: str = Field(default="127.0.0.1", description="The address.")
-    port: int = Field(default=8080, ge=0, le=65535, description="The port; 0: any free one.")
-    workers: int = Field(default=1, ge=1, le=64, description="Processes that answer requests.")
+    port: int = Field(
+        strict=True, default=8080, ge=0, le=65535, description="The port; 0: any free one."
+    )
+    workers: int = Field(
+        strict=True, default=1, ge=1, le=64, description="Processes that answer requests."
+    )
     tls_cert: PolicyPath | None = Field(default=None, description="Certificate chain (PEM).")
     tls_key: PolicyPath | None = Field(default=None, description="Its private key (PEM).")
 

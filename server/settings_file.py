@@ -3,6 +3,7 @@ variable, and what is allowed."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,16 +62,20 @@ def _counts_alone(settings: Settings) -> bool:
 
 
 def _overlay(document: Document, environment: Mapping[str, str]) -> dict[Place, str]:
-    """Put the environment's values over the document's; the variable behind each place."""
+    """Put the environment's values over the document's; the variable behind each place. A variable
+    that ends in `_FILE` names a file that holds the value, as secrets of containers are given."""
     variables: dict[Place, str] = {}
     for name in sorted(environment):
         if not name.startswith(PREFIX) or SEPARATOR not in name.removeprefix(PREFIX):
             continue
         place = tuple(name.removeprefix(PREFIX).lower().split(SEPARATOR))
-        try:
-            value = yaml.safe_load(environment[name])
-        except yaml.YAMLError:
-            value = environment[name]
+        value: Any = environment[name]
+        if place[-1].endswith("_file") and not _is_setting(place):
+            place = (*place[:-1], place[-1].removesuffix("_file"))
+            value = read_text(value, f"file that {name} names,", SettingsError).strip()
+        else:
+            with contextlib.suppress(yaml.YAMLError):
+                value = yaml.safe_load(value)
         within: Any = document.value
         for part in place[:-1]:
             within = within.setdefault(part, {}) if isinstance(within, dict) else None
@@ -80,6 +85,13 @@ def _overlay(document: Document, environment: Mapping[str, str]) -> dict[Place, 
         within[place[-1]] = value
         variables[place] = name
     return variables
+
+
+def _is_setting(place: Place) -> bool:
+    section = Settings.model_fields.get(str(place[0]))
+    model = None if section is None else section.annotation
+    fields = getattr(model, "model_fields", {})
+    return len(place) == 2 and place[1] in fields
 
 
 def _explained(detail: ErrorDetails, place: Place) -> str:

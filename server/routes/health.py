@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from guardrail.errors import GuardrailError
 from guardrail.server.errors import NotFoundError
+from guardrail.server.guard import PROBE
 from guardrail.server.routing import open_router
 from guardrail.server.service import Service
 
@@ -19,7 +20,6 @@ router = open_router("health")
 
 # A probe is judged by every detector; whoever asks more often than this gets the last answer.
 ASK_EVERY_SECONDS = 1.0
-PROBE = "Is everything there that is needed to judge this sentence?"
 
 
 class Health(BaseModel):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from guardrail.errors import StoreDamagedError
 from guardrail.keys import Key
@@ -49,11 +51,21 @@ class StoredRecord:
             "seq": self.seq,
             "time": self.time,
             "event": self.event,
-            "body": json.loads(self.body),
-            "personal": None if self.personal is None else json.loads(self.personal),
+            "body": self.parsed(self.body),
+            "personal": None if self.personal is None else self.parsed(self.personal),
             "erased_by": self.erased_by,
             "mac": self.mac.hex(),
         }
+
+    def parsed(self, half: str) -> dict[str, Any]:
+        """A half of the record. Raises StoreDamagedError where it is none."""
+        try:
+            value = json.loads(half)
+        except (ValueError, TypeError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise _unreadable(self.seq)
+        return value
 
 
 class AuditLog:
@@ -124,7 +136,7 @@ class AuditLog:
             ).all()
             if not rows:
                 return
-            yield [StoredRecord(*row) for row in rows]
+            yield [_record(row) for row in rows]
             after = rows[-1].seq
 
     def head(self, connection: Connection) -> Head:
@@ -143,7 +155,11 @@ class AuditLog:
         if row is None:
             raise StoreDamagedError(self._altered("the head of the audit trail is missing"))
         head = Head(row.chain, row.seq, row.mac)
-        if not self.chain.sealed(head, row.seal):
+        try:
+            sealed = self.chain.sealed(head, row.seal)
+        except (TypeError, struct.error):
+            sealed = False
+        if not sealed:
             raise StoreDamagedError(
                 self._altered("the head of the audit trail was not sealed with this key")
             )
@@ -170,3 +186,20 @@ class AuditLog:
                 "seal": self.chain.seal(head),
             },
         )
+
+
+# SQLite holds values of any type in any column, whatever the schema says.
+_TYPES = (int, int, str, str, (str, NoneType), (bytes, NoneType), bytes, bytes, (int, NoneType))
+
+
+def _record(row: Row[Any]) -> StoredRecord:
+    values: tuple[Any, ...] = tuple(row)
+    if not all(isinstance(*pair) for pair in zip(values, _TYPES, strict=True)) or row.time < 0:
+        raise _unreadable(row.seq)
+    return StoredRecord(*values)
+
+
+def _unreadable(seq: int) -> StoreDamagedError:
+    return StoreDamagedError(
+        f"audit record {seq} was changed, and cannot be read any more; see: guardrail audit verify"
+    )

@@ -7,7 +7,6 @@ numbers: what was emptied by anyone else is told by `verify`.
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -39,13 +38,7 @@ class Erasure:
     def covers(self, record: StoredRecord) -> bool:
         if record.personal is None or (self.before is not None and record.time >= self.before):
             return False
-        if self.tenant is None and self.key_id is None:
-            return True
-        personal = json.loads(record.personal)
-        named = (personal, personal.get("about", {}))
-        return (self.tenant is None or any(who.get("tenant") == self.tenant for who in named)) and (
-            self.key_id is None or any(who.get("key") == self.key_id for who in named)
-        )
+        return names(record, self.tenant, self.key_id)
 
     @property
     def by(self) -> list[str]:
@@ -59,7 +52,7 @@ def names(record: StoredRecord, tenant: str | None, key_id: str | None) -> bool:
     for nothing."""
     if tenant is None and key_id is None:
         return True
-    personal = {} if record.personal is None else json.loads(record.personal)
+    personal = {} if record.personal is None else record.parsed(record.personal)
     named = (personal, personal.get("about", {}))
     return (tenant is None or any(who.get("tenant") == tenant for who in named)) and (
         key_id is None or any(who.get("key") == key_id for who in named)

@@ -45,7 +45,8 @@ class AuditQueue:
         """Write a record; it is durable on return.
 
         Raises StoreUnavailableError where it could not be made durable in time: refuse what it is
-        about. (It may be on record all the same, where the database failed while it committed.)
+        about. It may come on record all the same: later, or where the database failed while it
+        committed. So does that of a request that is cancelled.
         """
         loop = asyncio.get_running_loop()
         waiting = _Waiting(record, loop.create_future())
@@ -96,12 +97,9 @@ class AuditQueue:
         """What waits, oldest first; nothing once the queue is closed and empty."""
         with self._filled:
             while True:
-                batch: list[_Waiting] = []
-                while self._queue and len(batch) < MAX_BATCH:
-                    waiting = self._queue.popleft()
-                    # Who gave up was told that there is no record.
-                    if not waiting.future.done():
-                        batch.append(waiting)
+                # Those who gave up stay: what was decided is on record, whether or not it left.
+                count = min(len(self._queue), MAX_BATCH)
+                batch = [self._queue.popleft() for _ in range(count)]
                 if batch or self._closed:
                     return batch
                 self._filled.wait()

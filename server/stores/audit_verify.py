@@ -92,18 +92,17 @@ def verify(
     with log.database.read() as connection:
         try:
             head = log.head(connection)
+            found.head = Checkpoint.of(head)
+            walk = _Walk(log, head, checkpoint, found)
+            # What stands outside of the trail is read as well: something else put it there.
+            for chunk in log.read(connection, after=-(2**62), until=2**62):
+                for record in chunk:
+                    walk.step(record)
+                if progress is not None:
+                    progress(min(1.0, walk.seq / max(head.seq, 1)))
+            walk.end()
         except StoreDamagedError as error:
             found.note(str(error))
-            return found
-        found.head = Checkpoint.of(head)
-        walk = _Walk(log, head, checkpoint, found)
-        # What stands outside of the trail is read as well: it was put there by something else.
-        for chunk in log.read(connection, after=-(2**62), until=2**62):
-            for record in chunk:
-                walk.step(record)
-            if progress is not None:
-                progress(min(1.0, walk.seq / max(head.seq, 1)))
-        walk.end()
     return found
 
 
@@ -173,7 +172,7 @@ class _Walk:
     def _erasure(self, record: StoredRecord) -> None:
         """An erasure comes after everything that it emptied, so its digest is complete here."""
         digest, count = self._emptied.pop(record.seq, (hashlib.sha256(), 0))
-        body = json.loads(record.body)
+        body = record.parsed(record.body)
         if (body.get("records"), body.get("digest")) != (count, digest.hexdigest()):
             self._found.note(
                 f"the erasure on record {record.seq} is not of the records that are empty"

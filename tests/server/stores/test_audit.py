@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from guardrail.errors import StoreDamagedError, UsageError
+from guardrail.errors import StoreDamagedError, StoreError, UsageError
 from guardrail.findings import Action, Evidence, Failure, Finding, Span, Verdict
 from guardrail.keys import Key
 from guardrail.server.audit_record import AuditRecord, administration, decision
@@ -144,6 +145,18 @@ TAMPERING = {
     "emptied with a mark": "UPDATE guardrail_audit SET personal = NULL, salt = NULL, erased_by = 7"
     " WHERE seq = 5",
     "marked": "UPDATE guardrail_audit SET erased_by = 7 WHERE seq = 5",
+    "a time that is a word": "UPDATE guardrail_audit SET time = 'noon' WHERE seq = 5",
+    "a negative time": "UPDATE guardrail_audit SET time = -5 WHERE seq = 5",
+    "a body that is bytes": "UPDATE guardrail_audit SET body = x'00ff' WHERE seq = 5",
+    "a body that is a number": "UPDATE guardrail_audit SET body = 7 WHERE seq = 5",
+    "a name that is bytes": "UPDATE guardrail_audit SET personal = x'00ff' WHERE seq = 5",
+    "a code that is a word": "UPDATE guardrail_audit SET mac = 'é' WHERE seq = 5",
+    "a salt that is a word": "UPDATE guardrail_audit SET salt = 'é' WHERE seq = 5",
+    "a mark that is a word": "UPDATE guardrail_audit SET erased_by = 'é' WHERE seq = 5",
+    "a body of an erasure": "UPDATE guardrail_audit SET event = 'audit.erase', body = '{'"
+    " WHERE seq = 5",
+    "the head a word": "UPDATE guardrail_audit_head SET mac = 'é'",
+    "the head negative": "UPDATE guardrail_audit_head SET seq = -1",
     "the head moved back": "UPDATE guardrail_audit_head SET seq = 9",
     "the head changed": "UPDATE guardrail_audit_head SET mac = seal",
     "the head removed": "DELETE FROM guardrail_audit_head",
@@ -167,6 +180,19 @@ def test_nothing_is_written_after_a_head_that_was_changed(log: AuditLog, how: st
         log.write([record(11)])
     with pytest.raises(StoreDamagedError):
         log.check()
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("how", TAMPERING)
+def test_reading_what_was_changed_ends_in_one_sentence(log: AuditLog, how: str) -> None:
+    fill(log, 10)
+    change(log.database, TAMPERING[how])
+    with contextlib.suppress(StoreError):
+        everything(log)
+    with contextlib.suppress(StoreError):
+        erase(log, Erasure(tenant="acme"), "root")
+    with contextlib.suppress(StoreError):
+        log.write([record(11)])
 
 
 def test_another_key_neither_writes_nor_verifies(log: AuditLog) -> None:

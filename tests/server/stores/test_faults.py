@@ -209,6 +209,22 @@ def test_a_record_that_waits_too_long_is_refused(log: AuditLog) -> None:
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_who_hangs_up_is_on_record(log: AuditLog) -> None:
+    async def main() -> None:
+        queue = AuditQueue(log)
+        with log.database.write() as connection:
+            connection.execute(text("SELECT 1"))
+            for name in ("first", "second"):
+                task = asyncio.create_task(queue.append(record(name)))
+                await asyncio.sleep(0.05)
+                task.cancel()
+        await queue.close()
+
+    asyncio.run(main())
+    assert set(written(log)) == {"first", "second"}
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_full_queue_refuses_at_once(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_queue, "MAX_QUEUE", 3)
 

@@ -190,6 +190,8 @@ WIDENING = {
     "more scopes": "UPDATE guardrail_keys SET body = replace(body, 'moderate', 'admin')",
     "another digest": "UPDATE guardrail_keys SET digest = seal",
     "a later revision": "UPDATE guardrail_keys SET revision = 1000",
+    "a negative revision": "UPDATE guardrail_keys SET revision = -1",
+    "a body that is none": "UPDATE guardrail_keys SET body = ''",
 }
 
 
