@@ -21,16 +21,17 @@ from guardrail.server.errors import Shapes, openai_shape
 from guardrail.server.guard import Guard, warm_up
 from guardrail.server.metrics import Metrics
 from guardrail.server.ports import OpenStores
-from guardrail.server.routes import admin, health, moderations, native
+from guardrail.server.routes import admin, health, moderations, native, proxy
 from guardrail.server.service import Service
 from guardrail.server.settings import Settings
 from guardrail.server.tracing import Tracing
+from guardrail.server.upstreams import Upstreams
 
 FOLLOW_EVERY_SECONDS = 0.5
 
-ROUTERS = (native.router, moderations.router, admin.router, health.router)
+ROUTERS = (native.router, moderations.router, proxy.router, admin.router, health.router)
 # The shape of errors by the beginning of the path; what is not here has the native one.
-SHAPES = Shapes([("/v1/moderations", openai_shape)])
+SHAPES = Shapes([(path, openai_shape) for path in ("/v1/moderations", *proxy.PATHS)])
 
 _log = logging.getLogger("guardrail.server")
 
@@ -52,13 +53,15 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
             raise
         bounds = settings.bounds
         pool = CheckPool(bounds.threads, bounds.queue, bounds.check_seconds)
-        service = Service(settings, guard, pool, stores, metrics, tracing)
+        upstreams = Upstreams(settings)
+        service = Service(settings, guard, pool, stores, metrics, tracing, upstreams)
         following = asyncio.create_task(_follow(guard))
         try:
             yield {"service": service, "readiness": health.Readiness(service)}
         finally:
             following.cancel()
             pool.close()
+            await upstreams.close()
             await stores.close()
             metrics.close()
             await asyncio.to_thread(tracing.close)
