@@ -182,124 +182,6 @@ def memory(config: Path) -> tuple[float, float]:
     sys.exit("the proxy does not run any more")
 
 
-def main():
-    server = await asyncio.start_server(answer, "127.0.0.1", int(sys.argv[1]), backlog=1000)
-    await server.serve_forever()
-asyncio.run(main())
-"""
-
-
-@dataclass(frozen=True)
-class Place:
-    """What is asked: a port, and the headers of each request."""
-
-    port: int
-    headers: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Seconds to the first text and to the end, and the text."""
-
-    first: float
-    whole: float
-    text: str
-
-
-class Connection:
-    """One connection that is kept."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def ask(self, delay: float, pieces: int, pause: float) -> Stream:
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._place.port)
-        reader, writer = self._streams
-        asked = {"model": "m", "messages": [], "stream": True}
-        body = json.dumps({**asked, "delay": delay, "pieces": pieces, "pause": pause}).encode()
-        lines = ["POST /v1/chat/completions HTTP/1.1", "host: localhost"]
-        lines += [f"{name}: {value}" for name, value in self._place.headers.items()]
-        lines += ["content-type: application/json", f"content-length: {len(body)}", "", ""]
-        began = time.perf_counter()
-        writer.write("\r\n".join(lines).encode() + body)
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200"), head
-        first, text = 0.0, ""
-        while size := int(await reader.readline(), 16):
-            data = (await reader.readexactly(size + 2)).decode()
-            for line in data.splitlines():
-                if line.startswith("data: {"):
-                    event = json.loads(line.removeprefix("data: "))
-                    assert "error" not in event, event
-                    text += event["choices"][0]["delta"].get("content") or ""
-            if text and not first:
-                first = time.perf_counter() - began
-        await reader.readexactly(2)
-        return Stream(first, time.perf_counter() - began, text)
-
-
-async def first_texts(
-    places: dict[str, Place], delay: float, rounds: int
-) -> dict[str, list[float]]:
-    """Seconds to the first text, one request at a time, in turn."""
-    connections = {name: Connection(place) for name, place in places.items()}
-    times: dict[str, list[float]] = {name: [] for name in places}
-    for number in range(rounds + 20):
-        for name, connection in connections.items():
-            stream = await connection.ask(delay, 1, 0)
-            assert stream.text == PIECE * 4
-            if number >= 20:
-                times[name].append(stream.first)
-    return times
-
-
-async def at_once(place: Place, count: int) -> tuple[list[Stream], float]:
-    """So many streams at the same time, and the seconds until all have ended."""
-    began = time.perf_counter()
-    asked = (Connection(place).ask(0.05, PIECES, PAUSE) for _ in range(count))
-    streams = await asyncio.gather(*asked)
-    assert all(stream.text == PIECE * (PIECES + 3) for stream in streams)
-    return list(streams), time.perf_counter() - began
-
-
-@contextmanager
-def proxy(folder: Path, upstream: int) -> Iterator[tuple[Place, Path]]:
-    """`guardrail serve` in front of a model server, and its settings."""
-    port = free_port()
-    config = folder / "settings.yaml"
-    told = {
-        "listen": {"port": port},
-        "guard": {"policy": str(folder / "policy.yaml"), "key_file": str(folder / "index.key")},
-        "stores": {"database": f"sqlite:///{folder}/guardrail.db"},
-        "upstreams": {"fake": {"url": f"http://127.0.0.1:{upstream}/v1"}},
-    }
-    config.write_text(json.dumps(told))  # JSON is YAML
-    with open_keys(load_settings(str(config))) as keys:
-        secret = keys.create("bench", [Scope.PROXY], [ANY], [ANY], actor="bench").secret
-    command = [sys.executable, "-c", "from guardrail.cli import main; main()", "serve", str(config)]
-    with process(command, port, folder / "log", {"PYTHONPATH": str(ROOT)}):
-        yield Place(port, {"authorization": f"Bearer {secret}"}), config
-
-
-def memory(port: int) -> tuple[float, float]:
-    """Resident memory of the process that listens on a port: now and at most, in MB."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes()
-            status = (folder / "status").read_text()
-            if (
-                b"serve" in command
-                and str(port) in Path(command.split(b"\0")[-2].decode()).read_text()
-            ):
-                lines = dict(line.split(":", 1) for line in status.splitlines())
-                return tuple(int(lines[n].split()[0]) / 1024 for n in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
-        except (OSError, IndexError, KeyError):
-            continue
-    return 0.0, 0.0
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", type=Path)
@@ -347,8 +229,8 @@ def main() -> None:
         "proxy and model server share the machine.",
         "",
         f"Time to the first text, in milliseconds, medians of {options.rounds} requests one after "
-        "the other. The first piece has whole sentences, so that none of its beginning is held back. "
-        "The record of the request is written while the model server thinks.",
+        "the other. The first piece has whole sentences, so that none of its beginning is held "
+        "back. The record of the request is written while the model server thinks.",
         "",
         row("the model server's own time", "direct", "through the proxy", "added", "added, minima"),
         "|---|---|---|---|---|",

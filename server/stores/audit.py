@@ -194,7 +194,7 @@ _TYPES = (int, int, str, str, (str, NoneType), (bytes, NoneType), bytes, bytes, 
 
 def _record(row: Row[Any]) -> StoredRecord:
     values: tuple[Any, ...] = tuple(row)
-    if not all(isinstance(*pair) for pair in zip(values, _TYPES, strict=True)) or row.time < 0:
+    if not all(isinstance(v, t) for v, t in zip(values, _TYPES, strict=True)) or row.time < 0:
         raise _unreadable(row.seq)
     return StoredRecord(*values)
 
