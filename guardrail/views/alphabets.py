@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import kernel
-from guardrail.views.decoding import put_bytes
-from guardrail.views.view import Draft, Points, Source, View
+from guardrail.text import Offsets
+from guardrail.views.decoding import as_text, put_bytes
+from guardrail.views.view import Draft, Points, Source, View, pick
 
 # Characters of an alphabet that are worth a look: a word or two.
 FEWEST = 8
+# Letters on their heads that are so far apart are of two stretches.
+APART = 32
 # Characters with the same one between them, before these are taken out.
 SPACED = 24
 
@@ -41,106 +44,160 @@ def find_alphabets(source: Source) -> Iterator[View]:
     """Views of what is written in signs for letters, or in signs that do not show."""
     if spaced := spaced_runs(source.points).tolist():
         yield _unspaced(source, spaced)
-    if source.ascii:
-        return
-    points = source.points
-    if not (points >= 0x250).any():
-        return
-    yield from _hidden(source)
-    braille = points[(points >= 0x2800) & (points < 0x2900)]
-    if len(braille) >= FEWEST:
+    counts = count_signs(source.points, _signs()).tolist()
+    if counts[_TAG] >= FEWEST:
+        places = _places(source, _TAG)
+        text = (source.points[places] - np.uint32(0xE0000)).tobytes().decode("utf-32-le")
+        yield View("tags", text, places, places + np.uint32(1), "code")
+    if counts[_SELECTOR] >= FEWEST:
+        yield from _selectors(source)
+    if counts[_UNSEEN] >= 8 * FEWEST:
+        yield from _unseen(source)
+    if counts[_BRAILLE_SIGN] >= FEWEST:
         yield _braille(source)
-    turned = np.flatnonzero(np.isin(points, _TURNED_ONLY)) if (points > 0x180).any() else points[:0]
-    if len(turned) >= 2 * FEWEST:
-        start, end = max(int(turned[0]) - FEWEST, 0), int(turned[-1]) + FEWEST
+    if counts[_TURNED_SIGN] >= 2 * FEWEST:
+        yield from _upside_down(source)
+    if counts[_STYLED] + counts[_UNSEEN] >= SPACED:
+        yield _unstyled(source)
+
+
+# What characters beyond those of the Latin script may be; each is one thing.
+_TAG, _SELECTOR, _UNSEEN, _BRAILLE_SIGN, _TURNED_SIGN, _STYLED = range(1, 7)
+_RANGES = (
+    (0xE0020, 0xE007F, _TAG),
+    (0xFE00, 0xFE10, _SELECTOR),
+    (0xE0100, 0xE01F0, _SELECTOR),
+    (0x2800, 0x2900, _BRAILLE_SIGN),
+    (0x1D400, 0x1D800, _STYLED),
+    (0xFF01, 0xFF5F, _STYLED),
+    (0x2460, 0x2500, _STYLED),
+    (0x1F100, 0x1F1FF, _STYLED),
+    (0x200E, 0x2010, _STYLED),
+    (0xAD, 0xAE, _STYLED),
+    (0x300, 0x370, _STYLED),
+    *((point, point + 1, _UNSEEN) for point in _ZERO_WIDTH),
+    *((point, point + 1, _TURNED_SIGN) for point in _TURNED_ONLY),
+)
+
+
+@cache
+def _signs() -> NDArray[np.uint8]:
+    signs = np.zeros(0xE01F0, np.uint8)
+    for first, last, sign in _RANGES:
+        signs[first:last] = sign
+    return signs
+
+
+@kernel()
+def count_signs(points: Points, signs: NDArray[np.uint8]) -> NDArray[np.int64]:
+    counts = np.zeros(7, np.int64)
+    for point in points:
+        if 128 <= point < len(signs):
+            counts[signs[point]] += 1
+    return counts
+
+
+def _places(source: Source, sign: int) -> Offsets:
+    known = _signs()
+    points = np.minimum(source.points, len(known) - 1)
+    return np.flatnonzero(known[points] == sign).astype(np.uint32)
+
+
+def _selectors(source: Source) -> Iterator[View]:
+    places = _places(source, _SELECTOR)
+    values = source.points[places]
+    data = np.where(values < 0xE0000, values - 0xFE00, values - 0xE0100 + 16).astype(np.uint8)
+    draft = Draft(source.text)
+    if put_bytes(draft, data, places, places + np.uint32(1)):
+        yield draft.view("variation selectors", "code")
+
+
+def _unseen(source: Source) -> Iterator[View]:
+    """Two characters that nobody sees, as bits."""
+    places = _places(source, _UNSEEN)
+    kinds, bits = np.unique(source.points[places], return_inverse=True)
+    whole = len(bits) // 8 * 8
+    places = places[:whole]
+    for one in range(2) if len(kinds) == 2 else ():
+        draft = Draft(source.text)
+        data = np.packbits((bits == one)[:whole])
+        if put_bytes(draft, data, places[::8], places[7::8] + np.uint32(1)):
+            yield draft.view("zero width", "code")
+
+
+def _upside_down(source: Source) -> Iterator[View]:
+    """Stretches in which letters stand on their heads. Phonetic signs among plain text do too, but
+    not every third letter."""
+    turned = _places(source, _TURNED_SIGN).astype(np.int64)
+    for group in np.split(turned, np.flatnonzero(np.diff(turned) > APART) + 1):
+        start, end = max(int(group[0]) - FEWEST, 0), int(group[-1]) + FEWEST
+        if len(group) < 2 * FEWEST or 4 * len(group) < end - start:
+            continue
         text = source.text[start:end].translate(_TURNED)
         places = np.arange(start, start + len(text), dtype=np.uint32)
         yield View("upside down", text, places, places + np.uint32(1), "letters")
         backwards = places[::-1]
         yield View("upside down", text[::-1], backwards, backwards + np.uint32(1), "letters")
-    if _is_styled(points):
-        yield _unstyled(source)
-
-
-def _hidden(source: Source) -> Iterator[View]:
-    points = source.points
-    tags = np.flatnonzero((points > 0xE001F) & (points < 0xE007F))
-    if len(tags) >= FEWEST:
-        text = (points[tags] - np.uint32(0xE0000)).astype(np.uint8).tobytes().decode("ascii")
-        starts = tags.astype(np.uint32)
-        yield View("tags", text, starts, starts + np.uint32(1), "code")
-    low = (points >= 0xFE00) & (points < 0xFE10)
-    selectors = np.flatnonzero(low | ((points >= 0xE0100) & (points < 0xE01F0)))
-    if len(selectors) >= FEWEST:
-        values = points[selectors]
-        data = np.where(values < 0xE0000, values - 0xFE00, values - 0xE0100 + 16).astype(np.uint8)
-        starts = selectors.astype(np.uint32)
-        draft = Draft(source.text)
-        if put_bytes(draft, data, starts, starts + np.uint32(1)):
-            yield draft.view("variation selectors", "code")
-    unseen = np.flatnonzero(np.isin(points, _ZERO_WIDTH))
-    if len(unseen) >= 8 * FEWEST:
-        kinds, bits = np.unique(points[unseen], return_inverse=True)
-        for one in range(2) if len(kinds) == 2 else ():
-            whole = len(bits) // 8 * 8
-            data = np.packbits((bits == one)[:whole])
-            places = unseen[:whole].astype(np.uint32)
-            draft = Draft(source.text)
-            if put_bytes(draft, data, places[::8], places[7::8] + np.uint32(1)):
-                yield draft.view("zero width", "code")
 
 
 def _braille(source: Source) -> View:
     """Braille of the first grade: letters, and digits behind the sign for numbers."""
-    letters = {point: letter for letter, point in _BRAILLE.items()}
-    draft = Draft(source.text)
+    points, places = read_braille(source.points, _braille_letters(), _NUMBER_SIGN)
+    return View("braille", as_text(points), places, places + np.uint32(1), "letters")
+
+
+@cache
+def _braille_letters() -> NDArray[np.uint8]:
+    letters = np.zeros(256, np.uint8)
+    letters[0] = 32
+    for letter, point in _BRAILLE.items():
+        letters[point - 0x2800] = ord(letter)
+    return letters
+
+
+@kernel()
+def read_braille(
+    points: Points, letters: NDArray[np.uint8], number_sign: int
+) -> tuple[Points, Offsets]:
+    """The text in letters and digits, and the place of each."""
+    out, places = points.copy(), np.empty(len(points), np.uint32)
+    at = 0
     numbers = False
-    kept = 0
-    for place in np.flatnonzero((source.points >= 0x2800) & (source.points < 0x2900)).tolist():
-        if place > kept:
+    for index in range(len(points)):
+        point = np.uint32(points[index])
+        if 0x2800 <= point < 0x2900:
+            letter = np.uint32(letters[point - 0x2800])
+            if point == number_sign or letter <= 32:
+                numbers = point == number_sign
+            elif numbers and letter <= 106:  # a to j
+                letter = np.uint32(48 + (letter - 96) % 10)
+            point = letter
+        else:
             numbers = False
-            draft.keep(kept, place)
-        kept = place + 1
-        point = int(source.points[place])
-        letter = letters.get(point, "")
-        if point == _NUMBER_SIGN or point == 0x2800:
-            numbers = point == _NUMBER_SIGN
-            letter = "" if numbers else " "
-        elif numbers and letter and letter <= "j":
-            letter = str((ord(letter) - ord("a") + 1) % 10)
-        draft.stand(letter, place, place + 1)
-    draft.keep(kept, len(source.text))
-    return draft.view("braille", "letters")
+        if point:
+            out[at], places[at] = point, index
+            at += 1
+    return out[:at], places[:at]
 
 
 # --- letters in another style --------------------------------------------------------------------
 
 
-def _is_styled(points: Points) -> bool:
-    """Whether there are letters in circles, mathematical styles and the like, or invisible signs,
-    in such numbers that a code may be written in them."""
-    styled = (points >= 0x1D400) & (points < 0x1D800) | (points >= 0xFF01) & (points < 0xFF5F)
-    styled |= (points >= 0x2460) & (points < 0x2500) | (points >= 0x1F100) & (points < 0x1F1FF)
-    styled |= (points >= 0x200B) & (points < 0x2010) | (points == 0xAD) | (points == 0xFEFF)
-    styled |= (points >= 0x2060) & (points < 0x2065) | (points >= 0x300) & (points < 0x370)
-    return int(np.count_nonzero(styled)) >= SPACED
-
-
 def _unstyled(source: Source) -> View:
     """The text in plain letters. Canonical text sees through styles anyway; what is written in a
     code needs it before the code can be read."""
-    draft = Draft(source.text)
-    kept = 0
-    for place in np.flatnonzero(source.points >= 0x80).tolist():
-        draft.keep(kept, place)
-        kept = place + 1
-        draft.stand(_plain(source.text[place]), place, kept)
-    draft.keep(kept, len(source.text))
-    return draft.view("styled", "letters")
+    used, which = np.unique(source.points, return_inverse=True)
+    plain = [_plain(chr(point)) for point in used.tolist()]
+    sizes = np.array([len(chars) for chars in plain])[which]
+    places = np.repeat(np.arange(len(which), dtype=np.uint32), sizes)
+    text = "".join([plain[number] for number in which.tolist()])
+    return View("styled", text, places, places + np.uint32(1), "letters")
 
 
 @cache
 def _plain(char: str) -> str:
+    if char.isascii():
+        return char
     return "".join(
         c for c in unicodedata.normalize("NFKD", char) if unicodedata.category(c)[0] not in "CM"
     )
@@ -175,12 +232,7 @@ def spaced_runs(points: Points) -> NDArray[np.int64]:
 
 
 def _unspaced(source: Source, runs: list[list[int]]) -> View:
-    draft = Draft(source.text)
-    kept = 0
+    stays = np.ones(len(source.points), np.bool_)
     for start, end in runs:
-        draft.keep(kept, start)
-        for place in range(start, end, 2):
-            draft.keep(place, place + 1)
-        kept = end
-    draft.keep(kept, len(source.text))
-    return draft.view("spaced", "letters")
+        stays[start + 1 : end : 2] = False
+    return pick(source, np.flatnonzero(stays), "spaced", "letters")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from guardrail.jit import kernel
 from guardrail.text import Offsets
-from guardrail.views.view import Draft
+from guardrail.views.view import Draft, Int, Points
 
 Bytes = NDArray[np.uint8]
 
 # Of random bytes 38 in 100 are printable ASCII; text is all printable, or nearly where more than
 # the text was decoded.
 READABLE = 0.7
-_WIDTHS = np.array([0x80, 0x800, 0x10000], np.uint32)
+# Bytes, which may be parts of a character, are told from code points by this bit.
+IS_BYTE = 1 << 24
+LAST = 0x10FFFF
 
 
 def put_bytes(draft: Draft, data: Bytes, starts: Offsets, ends: Offsets) -> bool:
@@ -23,48 +26,78 @@ def put_bytes(draft: Draft, data: Bytes, starts: Offsets, ends: Offsets) -> bool
     """
     if len(data) < 2:
         return False
-    zero = data == 0
-    for first, codec in ((1, "utf-16-le"), (0, "utf-16-be")):
-        # Text of an alphabet has a zero in most code units, in the same half of them.
-        if 2 * np.count_nonzero(zero[first::2]) > len(data) // 2 and not zero[1 - first :: 2].any():
-            return _put_utf16(draft, data, starts, ends, codec)
-    text = data.tobytes().decode("utf-8", "surrogateescape")
-    if text.isascii():
-        points = data.astype(np.uint32)
-    else:
-        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    stray = (points >= 0xDC80) & (points < 0xDD00)
-    if not _readable(points, stray):
+    order = utf16_order(data)
+    if order:
+        even = len(data) // 2 * 2
+        units = data[:even].view("<u2" if order == 1 else ">u2").astype(np.uint32)
+        # A pair of surrogates is left as two: a letter beyond the first plane is rare enough here.
+        return put_points(draft, units, starts[0:even:2], ends[1:even:2])
+    points, starts, ends, readable = join_bytes(data | np.uint32(IS_BYTE), starts, ends)
+    if readable < READABLE * len(points):
         return False
-    if len(points) == len(data) and not stray.any():
-        draft.put(text, starts, ends)
-        return True
-    sizes = 1 + np.searchsorted(_WIDTHS, points, "right")
-    sizes[stray] = 1
-    after = np.cumsum(sizes)
-    plain = np.where(stray, points - 0xDC00, points).astype(np.uint32)
-    text = plain.tobytes().decode("utf-32-le", "surrogatepass")
-    draft.put(text, starts[after - sizes], ends[after - 1])
+    draft.put(as_text(points), starts, ends)
     return True
 
 
-def put_points(draft: Draft, points: NDArray[np.uint32], starts: Offsets, ends: Offsets) -> bool:
+def put_points(draft: Draft, points: Points, starts: Offsets, ends: Offsets) -> bool:
     """The same for code points that an encoding held as numbers."""
-    if len(points) and int(points.max()) < 0x110000 and _readable(points, points != points):
-        draft.put(points.tobytes().decode("utf-32-le", "surrogatepass"), starts, ends)
-        return True
-    return False
+    if not len(points) or int(points.max()) > LAST:
+        return False
+    _, _, _, readable = join_bytes(points, starts, ends)
+    if readable < READABLE * len(points):
+        return False
+    draft.put(as_text(points), starts, ends)
+    return True
 
 
-def _put_utf16(draft: Draft, data: Bytes, starts: Offsets, ends: Offsets, codec: str) -> bool:
-    even = len(data) // 2 * 2
-    units = data[:even].view("<u2" if codec.endswith("le") else ">u2").astype(np.uint32)
-    # A pair of surrogates is left as two: a letter beyond the first plane is rare enough here.
-    return put_points(draft, units, starts[0:even:2], ends[1:even:2])
+def as_text(points: Points) -> str:
+    """Code points as a string, and bytes that are no part of a character as Latin-1."""
+    return (points & np.uint32(IS_BYTE - 1)).tobytes().decode("utf-32-le", "surrogatepass")
 
 
-def _readable(points: NDArray[np.uint32], stray: NDArray[np.bool_]) -> bool:
-    good = (points >= 0x20) & (points != 0x7F) & ~((points >= 0x80) & (points < 0xA0))
-    good |= (points >= 9) & (points <= 13)
-    good &= ~stray
-    return int(np.count_nonzero(good)) >= READABLE * len(points)
+@kernel()
+def utf16_order(data: Bytes) -> int:
+    """1 or 2 for UTF-16 that begins with the low or the high byte, 0 for what is neither.
+
+    Text of an alphabet has a zero in most code units, in the same half of them.
+    """
+    zeros = np.zeros(2, np.int64)
+    for index in range(len(data)):
+        zeros[index & 1] += data[index] == 0
+    units = len(data) // 2
+    if zeros[0] == 0 and 2 * zeros[1] > units:
+        return 1
+    return 2 if zeros[1] == 0 and 2 * zeros[0] > units else 0
+
+
+@kernel()
+def join_bytes(
+    points: Points, starts: Offsets, ends: Offsets
+) -> tuple[Points, Offsets, Offsets, int]:
+    """Code points and bytes (`IS_BYTE`) with the bytes joined to characters of UTF-8, those that
+    are parts of none left as they are; and how many of all are readable."""
+    out, first, last = points.copy(), starts.copy(), ends.copy()
+    at = index = 0
+    readable: Int = 0
+    while index < len(points):
+        point = np.int64(points[index])
+        size: Int = 1
+        if point & IS_BYTE:
+            byte: Int = point & 255
+            more = (byte >= 0xC2) + (byte >= 0xE0) + (byte >= 0xF0) if byte < 0xF5 else 0
+            value: Int = byte & (0x7F >> (more + (more > 0)))
+            for step in range(1, 1 + more):
+                byte = np.int64(points[index + step] if index + step < len(points) else 0)
+                if byte & IS_BYTE == 0 or not 0x80 <= byte & 255 < 0xC0:
+                    break
+                value = value << 6 | byte & 0x3F
+                size += 1
+            if size == 1 + more and (more or value < 128) and value <= LAST:
+                point = value
+            else:
+                size = 1
+        readable += (32 <= point < 127) or (9 <= point <= 13) or (0xA0 <= point <= LAST)
+        out[at], first[at], last[at] = point, starts[index], ends[index + size - 1]
+        at += 1
+        index += size
+    return out[:at], first[:at], last[:at], readable

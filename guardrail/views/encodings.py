@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from guardrail.jit import kernel
 from guardrail.text import Offsets
 from guardrail.views.decoding import put_bytes
+from guardrail.views.signs import SHORTEST
 from guardrail.views.view import Draft, Points, Source, View
+from guardrail.views.weights import EDGE, SCALE, Kinds, Weights, tables
 
-# 12 bytes of hexadecimal, 15 of base32, 18 of base64: two or three words.
-SHORTEST = 24
+# Bits a pair that words weigh at least.
+WORDS = 0.2
 # Plain text on both sides of a run that a view takes along, in code points.
 CONTEXT = 64
 # Runs at most so far apart are seen in one view.
@@ -75,11 +77,13 @@ def find_encodings(source: Source) -> Iterator[View]:
     spans = find_runs(source.points, _TABLES, SHORTEST)
     if not len(spans):
         return
-    text = source.text
+    text, known = source.text, tables()
     found: list[tuple[Draft, str, int, int]] = []
     position = 0
     for start, end in spans.tolist():
         if start < position:
+            continue
+        if reads_as_words(source.points, start, end, known.kinds, known.language):
             continue
         pieces, end = _continued(text, start, end)
         position = end
@@ -160,6 +164,8 @@ def _decode_parts(draft: Draft, points: Points, places: NDArray[np.int64]) -> st
 
 
 def _decode(draft: Draft, points: Points, places: NDArray[np.int64]) -> str | None:
+    if points.min() == points.max():
+        return None
     row, shift, mirrored, turned, phase = probe(
         points[:SAMPLE], points[-SAMPLE:][::-1].copy(), _TABLES, _WEIGHTS
     )
@@ -234,6 +240,21 @@ def find_runs(points: Points, tables: NDArray[np.uint8], shortest: int) -> NDArr
             index = max(index, end)
         start = index
     return out[:found]
+
+
+@kernel()
+def reads_as_words(points: Points, start: int, end: int, kinds: Kinds, language: Weights) -> bool:
+    """Whether a run is a path, a name or the like: letters, most of them next to one another, that
+    weigh as language does. Those of codes weigh less than -1.5 a pair, whatever they hold."""
+    weight = pairs = 0
+    before = np.int64(EDGE)
+    for index in range(start, end):
+        kind = np.int64(kinds[points[index]])
+        if kind != EDGE and before != EDGE:
+            weight += language[before, kind]
+            pairs += 1
+        before = kind
+    return 2 * pairs > end - start and weight > WORDS * SCALE * pairs
 
 
 @kernel()

@@ -6,33 +6,27 @@ Between escapes stands plain text, so a view takes along what stands between and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import cache
 from html import unescape
 
 import numpy as np
+from numpy.typing import NDArray
 
-from guardrail.views.decoding import put_bytes
+from guardrail.jit import kernel
+from guardrail.text import Offsets
+from guardrail.views.decoding import IS_BYTE, LAST, READABLE, as_text, join_bytes
 from guardrail.views.encodings import CONTEXT, REACH, shifted
-from guardrail.views.view import Draft, Source, View, pick
+from guardrail.views.view import SEAM, Draft, Int, Points, Source, View, pick
 
 # What was escaped several times (%2520, &amp;#65;, \\\\n) is decoded at once: that is no layer.
-_PERCENT = re.compile(r"(?:%(?:25)*+[0-9A-Fa-f]{2})++|(?:%25)++")
-_BYTE = re.compile(r"%(?:25)*+([0-9A-Fa-f]{2})|%25")
 _ENTITY = re.compile(
     r"&(?:amp;)*+(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
 )
-_QUOTED = re.compile(r"(?:=[0-9A-F]{2})+|=[ \t]{0,8}\r?\n")
-_BACKSLASH = re.compile(
-    r"""(?<!\\)\\++(?:
-        u[dD][89abAB][0-9A-Fa-f]{2}\\++u[dD][c-fC-F][0-9A-Fa-f]{2}
-        | u[0-9A-Fa-f]{4} | u\{[0-9A-Fa-f]{1,6}\} | U[0-9A-Fa-f]{8}
-        | x[0-9A-Fa-f]{2}(?:\\x[0-9A-Fa-f]{2})*+ | [0-7]{3}(?:\\[0-7]{3})*+
-        | [nrtbfav0"'/] | \r?\n
-    )""",
-    re.VERBOSE,
-)
-_PLAIN = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "a": "\a", "v": "\v", "0": "\0"}
-_LAST = 0x10FFFF
+# What a letter behind a backslash stands for; other characters stand for themselves.
+_MEANT = dict(zip(b"nrtbfav0", b"\n\r\t\b\f\a\v\0", strict=True))
+# Equals signs that are worth a look: a line that ends in one is no escape by itself.
+_EQUALS = 2
 
 # What follows a backslash, and is no digit of a code that was turned round.
 _FORWARD = re.compile(r"\\[uUxnrt\\\"'/]")
@@ -52,13 +46,13 @@ def find_escapes(source: Source) -> Iterator[View]:
     """Views of a text in which one kind of escape is decoded."""
     text = source.text
     if "%" in text:
-        yield from _views(text, "percent", _PERCENT, _put_percent)
+        yield from _unescaped(source, "percent", _PERCENT)
     if "&" in text:
-        yield from _views(text, "entities", _ENTITY, _put_entity)
+        yield from _entities(text)
     if "\\" in text:
-        yield from _views(text, "backslash", _BACKSLASH, _put_backslash)
+        yield from _unescaped(source, "backslash", _BACKSLASH)
     if "=" in text:
-        yield from _views(text, "quoted-printable", _QUOTED, _put_quoted)
+        yield from _unescaped(source, "quoted-printable", _QUOTED)
 
 
 def find_changed_escapes(source: Source) -> Iterator[View]:
@@ -76,7 +70,7 @@ def find_changed_escapes(source: Source) -> Iterator[View]:
             continue
         start, end = max(start - CONTEXT, 0), min(end + CONTEXT, len(text))
         places = np.arange(start, end)
-        if not _reads(text[start:end], mark):
+        if not _reads(text[start:end], source.points[start:end], mark):
             yield pick(source, places[::-1], "reversed", "letters")
         found = "".join(set(pattern.findall(text))).lower()
         used = {ord(char) - ord("a") for char in found}
@@ -93,92 +87,209 @@ def find_changed_escapes(source: Source) -> Iterator[View]:
                     yield View(name, changed, starts, starts + np.uint32(1), "letters")
 
 
-def _reads(text: str, mark: str) -> bool:
+def _reads(text: str, points: Points, mark: str) -> bool:
     """Whether escapes say something as they stand."""
     if mark == "#":
         return 2 * text.count("&#") > text.count(mark)
     if mark == "\\":
         return 2 * len(_FORWARD.findall(text)) > text.count(mark)
-    data = np.frombuffer(bytes.fromhex("".join(_BYTE.findall(text))), np.uint8)
-    places = np.arange(len(data), dtype=np.uint32)
-    return put_bytes(Draft(text), data, places, places + np.uint32(1))
+    points, starts, ends, _, _ = unescape_points(points, _PERCENT, _meant(), 0, len(text))
+    _, _, _, readable = join_bytes(points, starts, ends)
+    return bool(readable >= READABLE * len(points))
 
 
-Put = Callable[[Draft, re.Match[str]], None]
+# --- entities ------------------------------------------------------------------------------------
 
 
-def _views(text: str, name: str, pattern: re.Pattern[str], put: Put) -> Iterator[View]:
+def _entities(text: str) -> Iterator[View]:
+    """Their names are known to the standard library alone."""
     draft: Draft | None = None
     position = 0
-    for match in pattern.finditer(text):
+    for match in _ENTITY.finditer(text):
         start, end = match.span()
-        if draft is not None and start - position > REACH:
-            draft.keep(position, position + CONTEXT)
-            yield draft.view(name, "escape")
-            draft = None
+        meant = unescape("&" + re.sub("^&(?:amp;)*", "", match[0]))
+        if len(meant) > 2:  # an ampersand and a word
+            continue
         if draft is None:
             draft = Draft(text)
-            position = max(position, start - CONTEXT)
+            position = max(0, start - CONTEXT)
+        elif start - position > REACH:
+            draft.keep(position, position + CONTEXT)
+            draft.gap(SEAM)
+            position = start - CONTEXT
         draft.keep(position, start)
-        put(draft, match)
+        draft.stand(meant, start, end)
         position = end
     if draft is not None:
         draft.keep(position, min(len(text), position + CONTEXT))
-        yield draft.view(name, "escape")
+        yield draft.view("entities", "escape")
 
 
-def _put_percent(draft: Draft, match: re.Match[str]) -> None:
-    data = bytes.fromhex("".join(pair or "25" for pair in _BYTE.findall(match[0])))
-    if 3 * len(data) == len(match[0]):
-        _put_data(draft, data, match.start(), 3)
+# --- the others ----------------------------------------------------------------------------------
+
+_PERCENT, _BACKSLASH, _QUOTED = range(3)
+
+
+def _unescaped(source: Source, name: str, kind: int) -> Iterator[View]:
+    points, starts, ends, found, any_byte = unescape_points(
+        source.points, kind, _meant(), CONTEXT, REACH
+    )
+    if found < (_EQUALS if kind == _QUOTED else 1):
         return
-    parts = list(_BYTE.finditer(match.string, *match.span()))
-    starts = np.array([part.start() for part in parts], np.uint32)
-    ends = np.array([part.end() for part in parts], np.uint32)
-    if not put_bytes(draft, np.frombuffer(data, np.uint8), starts, ends):
-        draft.put(data.decode("latin-1"), starts, ends)
+    if any_byte:
+        points, starts, ends, _ = join_bytes(points, starts, ends)
+    yield View(name, as_text(points), starts, ends, "escape")
 
 
-def _put_quoted(draft: Draft, match: re.Match[str]) -> None:
-    if match[0][-1] != "\n":
-        _put_hex(draft, match[0].replace("=", ""), match.start(), 3)
+@cache
+def _meant() -> NDArray[np.uint8]:
+    """What each ASCII character means behind a backslash; 255: nothing."""
+    meant = np.full(128, 255, np.uint8)
+    for point in b"\"'/":
+        meant[point] = point
+    for letter, point in _MEANT.items():
+        meant[letter] = point
+    return meant
 
 
-def _put_hex(draft: Draft, digits: str, start: int, width: int) -> None:
-    _put_data(draft, bytes.fromhex(digits), start, width)
+@kernel(inline=True)
+def _digits(points: Points, start: Int, count: int, base: int) -> Int:
+    """The value of so many digits, or -1."""
+    if start + count > len(points):
+        return -1
+    value: Int = 0
+    for index in range(start, start + count):
+        point = np.int64(points[index])
+        digit = np.int64(99)
+        if 48 <= point <= 57:
+            digit = point - 48
+        elif 65 <= point <= 70:
+            digit = point - 55
+        elif 97 <= point <= 102:
+            digit = point - 87
+        if digit >= base:
+            return -1
+        value = value * base + digit
+    return value
 
 
-def _put_data(draft: Draft, data: bytes, start: int, width: int) -> None:
-    """Bytes that so many code points of the source stand for each."""
-    if data.isascii():
-        draft.step(data.decode("ascii"), start, width)
-        return
-    starts = start + width * np.arange(len(data), dtype=np.uint32)
-    if not put_bytes(draft, np.frombuffer(data, np.uint8), starts, starts + np.uint32(width)):
-        draft.step(data.decode("latin-1"), start, width)
-
-
-def _put_entity(draft: Draft, match: re.Match[str]) -> None:
-    draft.stand(unescape("&" + re.sub("^&(?:amp;)*", "", match[0])), *match.span())
-
-
-def _put_backslash(draft: Draft, match: re.Match[str]) -> None:
-    start, end = match.span()
-    body = match[0].lstrip("\\")
+@kernel()
+def _escape(
+    points: Points, start: int, kind: int, meant: NDArray[np.uint8]
+) -> tuple[Int, Int, Int]:
+    """Start, end and value of an escape whose mark stands at `start`: a code point, a byte with
+    `IS_BYTE`, -1 for nothing at all, or -2 where there is none; it then ends where the search
+    goes on."""
+    length = len(points)
+    index = start + 1
+    if kind == _PERCENT:
+        while _digits(points, index, 2, 16) == 0x25:
+            index += 2
+        value = _digits(points, index, 2, 16)
+        if value >= 0:
+            return start, index + 2, value | IS_BYTE
+        return start, index, 37 if index > start + 1 else -2
+    if kind == _QUOTED:
+        value = _digits(points, index, 2, 16)
+        if value >= 0 and points[index] <= 70 and points[index + 1] <= 70:
+            return start, index + 2, value | IS_BYTE
+        while index < min(length, start + 9) and points[index] in (32, 9):
+            index += 1
+        if index < length and points[index] == 13:
+            index += 1
+        if index < length and points[index] == 10:
+            return start, index + 1, -1
+        return start, start + 1, -2
     # Of several backslashes the last one escapes.
-    start = end - len(body) - 1
-    kind = body[0]
-    if kind == "x":
-        _put_hex(draft, body.replace("\\", "").replace("x", ""), start, 4)
-    elif kind in "01234567" and len(body) >= 3:
-        values = [int(body[place : place + 3], 8) & 255 for place in range(0, len(body), 4)]
-        _put_data(draft, bytes(values), start, 4)
-    elif kind in "uU" and len(body) > 1:
-        if "\\" in body:
-            high, low = int(body[1:5], 16), int(body[-4:], 16)
-            point = 0x10000 + ((high & 0x3FF) << 10 | low & 0x3FF)
-        else:
-            point = min(int(body[1:].strip("{}"), 16), _LAST)
-        draft.stand(chr(point), start, end)
-    elif kind not in "\r\n":
-        draft.stand(_PLAIN.get(kind, kind), start, end)
+    while index < length and points[index] == 92:
+        index += 1
+    start = index - 1
+    if index == length:
+        return start, index, -2
+    point = points[index]
+    if point == 117:  # u
+        value = _digits(points, index + 1, 4, 16)
+        if value >= 0:
+            end = index + 5
+            if 0xD800 <= value < 0xDC00 and end < length and points[end] == 92:
+                while end < length and points[end] == 92:
+                    end += 1
+                low: Int = -1
+                if end < length and points[end] == 117:
+                    low = _digits(points, end + 1, 4, 16)
+                if 0xDC00 <= low < 0xE000:
+                    return start, end + 5, 0x10000 + ((value & 0x3FF) << 10 | low & 0x3FF)
+            return start, index + 5, value
+        if index + 1 < length and points[index + 1] == 123:  # {
+            for count in range(1, 7):
+                end = index + 2 + count
+                if end < length and points[end] == 125:
+                    value = _digits(points, index + 2, count, 16)
+                    if value >= 0:
+                        return start, end + 1, min(value, LAST)
+        return start, index, -2
+    if point == 85:  # U
+        value = _digits(points, index + 1, 8, 16)
+        return (start, index + 9, min(value, LAST)) if value >= 0 else (start, index, -2)
+    if point == 120:  # x
+        value = _digits(points, index + 1, 2, 16)
+        return (start, index + 3, value | IS_BYTE) if value >= 0 else (start, index, -2)
+    value = _digits(points, index, 3, 8)
+    if value >= 0:
+        return start, index + 3, (value & 255) | IS_BYTE
+    if point == 10:
+        return start, index + 1, -1
+    if point == 13 and index + 1 < length and points[index + 1] == 10:
+        return start, index + 2, -1
+    if point < 128 and meant[point] != 255:
+        return start, index + 1, np.int64(meant[point])
+    return start, index, -2
+
+
+@kernel()
+def unescape_points(
+    points: Points, kind: int, meant: NDArray[np.uint8], context: int, reach: int
+) -> tuple[Points, Offsets, Offsets, int, bool]:
+    """Escapes decoded among the text around them, with the range of the source for each code point
+    or byte (which have `IS_BYTE`); the number of escapes, and whether there are bytes that are no
+    ASCII. What stands far from all of them is left out, with two line breaks in its place."""
+    mark = (37, 92, 61)[kind]
+    length = len(points)
+    out = np.empty(length, np.uint32)
+    starts, ends = np.empty(length, np.uint32), np.empty(length, np.uint32)
+    at = index = position = found = 0
+    any_byte = False
+    while index < length:
+        if points[index] != mark:
+            index += 1
+            continue
+        start, end, value = _escape(points, index, kind, meant)
+        index = end
+        if value == -2:
+            continue
+        first = position
+        if found == 0:
+            first = max(0, start - context)
+        elif start - position > reach:
+            for place in range(position, position + context):
+                out[at], starts[at], ends[at] = points[place], place, place + 1
+                at += 1
+            for _ in range(2):
+                out[at], starts[at], ends[at] = 10, starts[at - 1], ends[at - 1]
+                at += 1
+            first = start - context
+        for place in range(first, start):
+            out[at], starts[at], ends[at] = points[place], place, place + 1
+            at += 1
+        found += 1
+        position = end
+        if value >= 0:
+            any_byte |= value & IS_BYTE != 0 and value & 255 > 127
+            out[at] = value if value & 255 > 127 else value & ~IS_BYTE
+            starts[at], ends[at] = start, end
+            at += 1
+    if found:
+        for place in range(position, min(length, position + context)):
+            out[at], starts[at], ends[at] = points[place], place, place + 1
+            at += 1
+    return out[:at], starts[:at], ends[:at], found, any_byte

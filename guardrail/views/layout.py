@@ -1,11 +1,10 @@
-"""Text laid out in pieces: at the edges of lines, in columns, strings, comments and marks.
+"""Text laid out in pieces at the edges of lines and in columns.
 
 Pieces are put together in the order in which they stand; what stands between them is left out.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -13,37 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import kernel
-from guardrail.views.view import Points, Source, View, join, pick
+from guardrail.views.signs import LONGEST, PIECES, SHORT
+from guardrail.views.view import Int, Points, Source, Spans, View, join, pick
 from guardrail.views.weights import reads
 
-Spans = NDArray[np.int64]
+Group = tuple[str, Spans]
 
-# Pieces that may hold a passage together: with fewer, the pieces are long enough by themselves.
-FEWEST = 8
 # Lines whose first letters are read; the built-in policy lets shorter matches through.
 ACROSTIC = 24
-# Longer lines are no rows of a table.
-LONGEST = 200
-# Longer lines are no list, and long enough to be found without those that go on where they end.
-SHORT = 60
 COLUMNS = 16
 
-# What marks pieces: characters that a text has as often as pieces are wanted, and the pattern of a
-# piece (its group 1). Longer pieces are long enough by themselves.
-_STRING = re.compile(r'"((?:[^"\\\n]|\\.){1,100})"(\s{0,8}:)?')
-_MARKED: tuple[tuple[str, str, re.Pattern[str]], ...] = (
-    ("strings", "'", re.compile(r"(?<!\w)'((?:[^'\\\n]|\\.){1,100})'(?!\w)")),
-    ("marked", "`", re.compile(r"`([^`\n]{1,100})`")),
-    ("marked", "**", re.compile(r"\*\*([^*\n]{1,100})\*\*")),
-    ("brackets", "(", re.compile(r"\(([^()\n]{1,100})\)")),
-    ("brackets", "[", re.compile(r"\[([^\[\]\n]{1,100})\]")),
-    ("untagged", "</", re.compile(r">([^<>]{1,100})<")),
-    ("comments", "#", re.compile(r"#[ \t]*([^\n]{1,100})")),
-    ("comments", "//", re.compile(r"//[ \t]*([^\n]{1,100})")),
-    ("comments", "--", re.compile(r"--[ \t]*([^\n]{1,100})")),
-    ("comments", "/*", re.compile(r"/\*[ \t]*([^*]{1,100})")),
-    ("comments", "<!--", re.compile(r"<!--[ \t]*([^>\n]{1,100}?)--")),
-)
 _DELIMITERS = "|\t,;:="
 
 
@@ -69,33 +47,16 @@ _CLASSES = _classes()
 
 def find_layouts(source: Source) -> Iterator[View]:
     """Views of pieces that are laid out in a regular way."""
-    text = source.text
-    lines, signs, counts = line_edges(source.points, _CLASSES, SHORT, LONGEST, FEWEST)
-    if counts[34] >= 2 * FEWEST:
-        yield from _strings(source)
-    for name, mark, pattern in _MARKED:
-        if counts[ord(mark[0])] < FEWEST or (len(mark) > 1 and text.count(mark) < FEWEST):
-            continue
-        spans = [match.span(1) for match in pattern.finditer(text)]
-        if len(spans) >= FEWEST:
-            yield from join(source, np.array(spans), FEWEST, name)
+    lines, signs = line_edges(source.points, _CLASSES, SHORT, LONGEST, PIECES)
+    groups: list[Group] = []
     if signs & _LIST:
-        yield from _edges(source, lines[lines[:, _SIGNS] & _LIST > 0])
+        short = lines[lines[:, _SIGNS] & _LIST > 0]
+        groups += _edges(short)
+        if len(short) >= ACROSTIC and reads(source.points[short[:, _FIRST]]):
+            yield pick(source, short[:, _FIRST], "first letters", "layout")
     if signs & (_LIST - 1):
-        yield from _columns(source, lines, int(signs))
-
-
-def _strings(source: Source) -> Iterator[View]:
-    """All strings, and those that are keys or values of JSON."""
-    matches = list(_STRING.finditer(source.text))
-    if len(matches) < FEWEST:
-        return
-    spans = np.array([match.span(1) for match in matches])
-    keys = np.array([match[2] is not None for match in matches])
-    yield from join(source, spans, FEWEST, "strings")
-    if 0 < np.count_nonzero(keys) < len(keys):
-        yield from join(source, spans[keys], FEWEST, "keys")
-        yield from join(source, spans[~keys], FEWEST, "values")
+        groups += _columns(source, lines, signs)
+    yield from join(source, groups, PIECES)
 
 
 # Columns of what `line_edges` returns, and the sign of a line in a list; lower bits are those of
@@ -104,31 +65,29 @@ _START, _FIRST, _FIRST_END, _LAST, _END, _BODY, _NUMBER, _SIGNS = range(8)
 _LIST = 1 << len(_DELIMITERS)
 
 
-def _edges(source: Source, lines: Spans) -> Iterator[View]:
-    """First and last words, first letters, and every other line, of short lines."""
-    yield from join(source, lines, FEWEST, "first words", _FIRST, _FIRST_END)
-    yield from join(source, lines, FEWEST, "last words", _LAST, _END)
-    if len(lines) >= ACROSTIC and reads(source.points[lines[:, _FIRST]]):
-        yield pick(source, lines[:, _FIRST], "first letters", "layout")
-    for first in range(2):
-        half = lines[first::2]
-        if len(half) >= FEWEST:
-            yield from join(source, half, FEWEST, "every other line", _START, _END)
+def _edges(lines: Spans) -> Iterator[Group]:
+    """First and last words, and every other line, of short lines; numbered ones in their order."""
+    yield "first words", lines[:, _FIRST : _FIRST_END + 1]
+    yield "last words", lines[:, _LAST : _END + 1]
+    if len(lines) >= 2 * PIECES - 1:
+        whole = lines[:, [_START, _END]]
+        yield "every other line", whole[::2]
+        yield "every other line", whole[1::2]
     numbered = lines[lines[:, _NUMBER] >= 0]
-    if len(numbered) >= FEWEST:
+    if len(numbered) >= PIECES:
         order = np.argsort(numbered[:, _NUMBER], kind="stable")
-        yield from join(source, numbered[order], FEWEST, "numbered", _BODY, _END)
+        yield "numbered", numbered[order][:, [_BODY, _END]]
 
 
-def _columns(source: Source, lines: Spans, signs: int) -> Iterator[View]:
+def _columns(source: Source, lines: Spans, signs: int) -> Iterator[Group]:
     """Columns of tables, whatever parts them."""
     for bit, mark in enumerate(_DELIMITERS):
         if signs >> bit & 1:
             rows = lines[lines[:, _SIGNS] >> bit & 1 > 0]
             cells, firsts = columns(source.points, rows, ord(mark), COLUMNS)
             for start, end in pairwise(firsts.tolist()):
-                if end - start >= FEWEST:
-                    yield from join(source, cells[start:end], FEWEST, "column")
+                if end - start >= PIECES:
+                    yield "column", cells[start:end]
 
 
 @kernel()
@@ -161,27 +120,25 @@ def columns(points: Points, rows: Spans, mark: int, most: int) -> tuple[Spans, N
 @kernel()
 def line_edges(
     points: Points, classes: NDArray[np.uint8], short: int, longest: int, fewest: int
-) -> tuple[Spans, int, NDArray[np.int64]]:
+) -> tuple[Spans, int]:
     """For each line with a word in it: where its words start and end, the end of the first one, the
     start of the last one, and where it goes on behind a number at its start, and that number (-1:
     none). A number counts as no first word where another word follows. And its signs: which of
     | tab , ; : and = part its words, if it has up to `longest` characters; whether it may be one
     of a list, having up to `short`. Signs that are not
-    shared by so many lines in a row are left out; then the signs of all lines together, and how
-    often each ASCII character is there that is no letter or digit.
+    shared by so many lines in a row are left out; then the signs of all lines together.
     """
     out = np.empty((16, 8), np.int64)
-    counts = np.zeros(128, np.int64)
     found = words = index = marks = pending = 0
     first = first_end = last = start = end = body = 0
     number = -1
     while index <= len(points):
         kind = 1
         if index < len(points):
-            kind = _class(int(points[index]), classes)
+            kind = _class(points[np.uintp(index)], classes)
         if kind == 0:
             word = index
-            while index < len(points) and _class(int(points[index]), classes) == 0:
+            while index < len(points) and _class(points[np.uintp(index)], classes) == 0:
                 index += 1
             if words:
                 marks |= pending
@@ -196,8 +153,6 @@ def line_edges(
             last = word
             end = index
             continue
-        if index < len(points) and points[index] < 128:
-            counts[points[index]] += 1
         index += 1
         if kind >= 3:
             pending |= 1 << (kind - 3)
@@ -237,15 +192,15 @@ def line_edges(
                 for before in range(line - row, line):
                     out[before, 7] &= ~(1 << bit)
             row = 0
-    return out[:found], together, counts
+    return out[:found], together
 
 
 @kernel(inline=True)
-def _class(point: int, classes: NDArray[np.uint8]) -> int:
+def _class(point: int, classes: NDArray[np.uint8]) -> Int:
     if point < 128:
-        return int(classes[point])
+        return np.int64(classes[np.uintp(point)])
     letter = point >= 0xC0 and not 0x2000 <= point < 0x2C00 and not 0x3000 <= point < 0x3040
-    return 0 if letter else 2
+    return np.int64(0 if letter else 2)
 
 
 @kernel(inline=True)

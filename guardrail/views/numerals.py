@@ -9,17 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import kernel
+from guardrail.text import Offsets
 from guardrail.views.decoding import put_bytes, put_points
-from guardrail.views.view import Draft, Points, Source, View
+from guardrail.views.view import Draft, Int, Points, Source, View
 
 # Numbers in a row, and signs of Morse code.
 FEWEST = 12
 # Characters between two numbers of a row: a comma, a blank, `U+`.
 APART = 6
 
-_TOKEN = re.compile(r"(?:0[xXoObB]|\\[xu]|[xXuU](?=[0-9A-Fa-f])|[uU]\+)?([0-9A-Fa-f]+)")
-_BASES = (("binary", 2, 7, 32), ("hex", 16, 2, 8), ("decimal", 10, 1, 7), ("octal", 8, 2, 7))
-_DIGITS = {base: frozenset("0123456789abcdef"[:base]) for _, base, _, _ in _BASES}
+# What numbers are read as: a base, and how many digits they have in it. In clean text the values
+# are seldom those of letters.
+_BASES = np.array(((2, 7, 32), (16, 2, 8), (10, 1, 7), (8, 2, 7)))
+_NAMES = ("binary", "hex", "decimal", "octal")
 _DASHES = str.maketrans("·•∙−–—_", "...----")
 _MORSE_TOKEN = re.compile(r"[.\-·•∙−–—_]+|[/|\n]|   +")
 _MORSE = {
@@ -35,38 +37,87 @@ _MORSE = {
 def find_numerals(source: Source) -> Iterator[View]:
     """Views of rows of numbers that are characters, and of Morse code."""
     for start, end, morse in number_rows(source.points).tolist():
-        view = _morse(source.text, start, end) if morse else _numbers(source.text, start, end)
+        view = _morse(source.text, start, end) if morse else _numbers(source, start, end)
         if view is not None:
             yield view
 
 
-def _numbers(text: str, start: int, end: int) -> View | None:
-    tokens = list(_TOKEN.finditer(text, start, end))
-    digits = [token[1] for token in tokens]
-    starts = np.array([token.start() for token in tokens], np.uint32)
-    ends = np.array([token.end() for token in tokens], np.uint32)
-    different = set(digits)
-    sizes = set(map(len, different))
-    used = set("".join(different).lower())
-    best: tuple[float, str, NDArray[np.int64]] | None = None
-    for name, base, shortest, longest in _BASES:
-        if not shortest <= min(sizes) <= max(sizes) <= longest or not used <= _DIGITS[base]:
-            continue
-        known = {number: int(number, base) for number in different}
-        values = np.array([known[number] for number in digits])
-        small = (values >= ord("a")) & (values <= ord("z")) | (values == ord(" "))
-        letters = float((small | (values >= 0xC0)).mean())
-        if values.max() <= 0x10FFFF and (best is None or letters > best[0]):
-            best = letters, name, values
-    if best is None:
+def _numbers(source: Source, start: int, end: int) -> View | None:
+    base, values, starts, ends = read_numbers(source.points[start:end], start, _BASES)
+    if base < 0:
         return None
-    _, name, values = best
-    draft = Draft(text)
+    draft = Draft(source.text)
     if values.max() < 256:
         done = put_bytes(draft, values.astype(np.uint8), starts, ends)
     else:
-        done = put_points(draft, values.astype(np.uint32), starts, ends)
-    return draft.view(name, "code") if done else None
+        done = put_points(draft, values, starts, ends)
+    return draft.view(_NAMES[base], "code") if done else None
+
+
+@kernel()
+def read_numbers(
+    points: Points, first: int, bases: NDArray[np.int64]
+) -> tuple[int, Points, Offsets, Offsets]:
+    """The row of `bases` in which a row of numbers has most letters, or -1; their values in it,
+    and where each number starts and ends, `first` being the place of the first code point. A
+    number may have `0x`, `x`, `u`, `U+` and the like before it."""
+    most = len(points) // 2 + 1
+    values = np.empty((len(bases), most), np.int64)
+    starts, ends = np.empty(most, np.uint32), np.empty(most, np.uint32)
+    fits = np.ones(len(bases), np.bool_)
+    letters = np.zeros(len(bases), np.int64)
+    count = index = 0
+    while index < len(points):
+        if _digit(points[index]) > 15 and not _is_prefix(points[index]):
+            index += 1
+            continue
+        begin = index
+        if index + 1 < len(points) and _digit(points[index]) == 0 and _is_prefix(points[index + 1]):
+            index += 2
+        elif _is_prefix(points[index]):
+            index += 1 + (index + 1 < len(points) and points[index + 1] == 43)
+        if index >= len(points) or _digit(points[index]) > 15:
+            continue
+        digits = index
+        while index < len(points) and _digit(points[index]) < 16:
+            index += 1
+        for row in range(len(bases)):
+            if not bases[row, 1] <= index - digits <= bases[row, 2]:
+                fits[row] = False
+            value = np.int64(0)
+            for place in range(digits, index):
+                digit = _digit(points[place])
+                if digit >= bases[row, 0]:
+                    fits[row] = False
+                value = value * bases[row, 0] + digit
+            if value > 0x10FFFF:
+                fits[row] = False
+            values[row, count] = value
+            letters[row] += 97 <= value <= 122 or value == 32 or value >= 0xC0
+        starts[count] = first + begin
+        ends[count] = first + index
+        count += 1
+    best = -1
+    for row in range(len(bases)):
+        if fits[row] and (best < 0 or letters[row] > letters[best]):
+            best = row
+    chosen = values[max(best, 0), :count].astype(np.uint32)
+    return best, chosen, starts[:count], ends[:count]
+
+
+@kernel(inline=True)
+def _digit(point: int) -> Int:
+    """The value of a hexadecimal digit, or more."""
+    if 48 <= point <= 57:
+        return np.int64(point) - 48
+    if 97 <= point <= 102:
+        return np.int64(point) - 87
+    return np.int64(point) - 55 if 65 <= point <= 70 else np.int64(99)
+
+
+@kernel(inline=True)
+def _is_prefix(point: int) -> bool:
+    return point in (120, 88, 117, 85, 111, 79)
 
 
 def _morse(text: str, start: int, end: int) -> View | None:

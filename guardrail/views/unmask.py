@@ -10,28 +10,32 @@ import numpy as np
 
 from guardrail.findings import Finding, Span
 from guardrail.text import CanonicalText, Offsets, canonicalise
+from guardrail.views import signs
 from guardrail.views.alphabets import find_alphabets
 from guardrail.views.encodings import find_encodings
 from guardrail.views.escapes import find_changed_escapes, find_escapes
 from guardrail.views.layout import find_layouts
 from guardrail.views.letters import find_letters
+from guardrail.views.marks import find_marked
 from guardrail.views.numerals import find_numerals
-from guardrail.views.view import Kind, Source, View, through
+from guardrail.views.view import SEAM, Kind, Source, View, through
 
 Family = Callable[[Source], Iterator[View]]
 
-FAMILIES: tuple[Family, ...] = (
-    find_encodings,
-    find_escapes,
-    find_changed_escapes,
-    find_numerals,
-    find_letters,
-    find_alphabets,
-    find_layouts,
+# Each with the signs of the text without which it finds nothing.
+FAMILIES: tuple[tuple[int, Family], ...] = (
+    (signs.CODES, find_encodings),
+    (signs.ESCAPES, find_escapes),
+    (signs.DENSE, find_changed_escapes),
+    (signs.NUMBERS, find_numerals),
+    (signs.LETTERS, find_letters),
+    (signs.SPACED | signs.WIDE, find_alphabets),
+    (signs.MARKS, find_marked),
+    (signs.LINES, find_layouts),
 )
 # What is searched for in pieces that were put together: what one piece cannot hold. Other codes are
 # seen where they stand, and letters that are odd in pieces are so by chance.
-IN_LAYOUTS: tuple[Family, ...] = (find_numerals,)
+IN_LAYOUTS = signs.NUMBERS
 
 # Layers of disguise that are taken off, and how many of them of one kind. Codes and escapes show
 # for certain; of letters and layouts, what is looked for in what was found by chance is noise.
@@ -47,8 +51,6 @@ MOST = 1024
 SURE = 0.95
 # Earlier findings of one kind that a finding is compared with.
 _COMPARED = 32
-# What stands between two views that are searched in one go; nothing matches across it but letters.
-_SEAM = "\n\n"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,8 +121,8 @@ def unmask(raw: str) -> Unmasked | None:
     place = 0
     for view in views:
         firsts.append(place)
-        place += len(view.text) + len(_SEAM)
-    joined = _SEAM.join(view.text for view in views)
+        place += len(view.text) + len(SEAM)
+    joined = SEAM.join(view.text for view in views)
     return Unmasked(canonicalise(joined), views, firsts, unseen)
 
 
@@ -150,16 +152,22 @@ def _search(raw: str) -> tuple[list[View], str | None]:
                 if len(views) == MOST:
                     return views, f"disguised in more than {MOST} ways"
                 views.append(view)
-                inner.append((view, (*kinds, view.kind)))
+                if not view.plain:
+                    inner.append((view, (*kinds, view.kind)))
         layer = inner
     return views, None
 
 
 def _views(raw: str, outer: View | None, kinds: tuple[Kind, ...]) -> Iterator[View]:
     source = Source(raw if outer is None else outer.text)
-    for family in IN_LAYOUTS if outer is not None and outer.kind == "layout" else FAMILIES:
-        # One layout in another is nothing that was written; what is looked for is found by chance.
-        if family is find_layouts and "layout" in kinds:
+    seen = signs.signs_of(source.narrow)
+    if outer is not None and outer.kind == "layout":
+        seen &= IN_LAYOUTS
+    # One layout in another is nothing that was written; what is looked for is found by chance.
+    if "layout" in kinds:
+        seen &= ~(signs.LINES | signs.MARKS)
+    for needed, family in FAMILIES:
+        if not seen & needed:
             continue
         for view in family(source):
             if outer is None:

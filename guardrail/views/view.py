@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,15 @@ from guardrail.jit import kernel
 from guardrail.text import Offsets
 
 Points = NDArray[np.uint32]
+# A number in a kernel, of whatever width.
+Int = Any
 
 Kind = Literal["code", "escape", "letters", "layout"]
 
 # Between two pieces that did not stand together.
 GAP = " "
+# Between two that were far apart, or two views: nothing matches across it but letters.
+SEAM = "\n\n"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +33,8 @@ class View:
     the text it was derived from that each of them came from, never empty. `name` says how, and
     `kind` what kind of disguise that is: a code that was read, escapes among plain text, letters
     that were changed or turned round, or pieces that were put together from where they lay.
-    `pieced` tells whether pieces were put together in any layer of it.
+    `pieced` tells whether pieces were put together in any layer of it; `plain`, whether it is known
+    that no view can be found in it.
     """
 
     name: str
@@ -38,6 +43,7 @@ class View:
     ends: Offsets
     kind: Kind
     outer_pieced: bool = False
+    plain: bool = False
 
     @property
     def pieced(self) -> bool:
@@ -56,8 +62,11 @@ class Source:
         return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
     @cached_property
-    def ascii(self) -> bool:
-        return self.text.isascii()
+    def narrow(self) -> NDArray[np.uint8] | Points:
+        """The code points, as bytes where all of them are ASCII."""
+        if self.text.isascii():
+            return np.frombuffer(self.text.encode("ascii"), np.uint8)
+        return self.points
 
 
 class Draft:
@@ -133,18 +142,28 @@ def pick(source: Source, places: NDArray[np.int64], name: str, kind: Kind) -> Vi
 
 # Letters and digits that a detector of passages needs at least.
 UNITS = 27
+# Digits and signs of Morse code without which numbers say nothing in pieces.
+NUMERIC = 12
+
+Spans = NDArray[np.int64]
 
 
-def join(
-    source: Source, spans: NDArray[np.int64], fewest: int, name: str, first: int = 0, last: int = 1
-) -> Iterator[View]:
-    """Pieces of a source (start and end in columns `first` and `last`), a blank behind each, which
-    belongs to the end of the piece; nothing where they are too few or too small, or stand together
-    anyway."""
-    points, starts, apart, units = _joined(source.points, spans, first, last, ord(GAP))
-    if apart >= fewest - 1 and units >= UNITS:
-        text = points.tobytes().decode("utf-32-le", "surrogatepass")
-        yield View(name, text, starts, starts + np.uint32(1), "layout")
+def join(source: Source, groups: Sequence[tuple[str, Spans]], fewest: int) -> Iterator[View]:
+    """For each group, named, its pieces of the source (start and end in two columns), a blank
+    behind each, which belongs to the end of the piece; nothing where they are too few or too
+    small, or stand together anyway."""
+    if not groups:
+        return
+    sizes = np.array([len(spans) for _, spans in groups])
+    every = np.concatenate([spans for _, spans in groups])
+    points, starts, found = _joined(source.points, every, sizes, ord(GAP))
+    text = points.tobytes().decode("utf-32-le", "surrogatepass")
+    ends = starts + np.uint32(1)
+    for (name, _), (first, last, apart, units, numeric) in zip(groups, found.tolist(), strict=True):
+        if apart >= fewest - 1 and units >= UNITS:
+            part = slice(first, last)
+            plain = numeric < NUMERIC
+            yield View(name, text[part], starts[part], ends[part], "layout", plain=plain)
 
 
 @kernel(inline=True)
@@ -154,40 +173,52 @@ def _counts(point: int) -> bool:
 
 @kernel()
 def _joined(
-    points: Points, spans: NDArray[np.int64], column: int, until: int, gap: int
-) -> tuple[Points, Offsets, int, int]:
-    """The pieces with a letter or digit in them, where each code point was; how often letters or
-    digits stand between two of them, and how many are in them."""
+    points: Points, spans: Spans, sizes: NDArray[np.int64], gap: int
+) -> tuple[Points, Offsets, Spans]:
+    """The pieces with a letter or digit in them, and where each code point was. For each group:
+    where it starts and ends in that; how often letters or digits stand between two of its pieces,
+    how many are in them, and how many digits and signs of Morse code."""
     size = len(spans)
     for index in range(len(spans)):
-        size += spans[index, until] - spans[index, column]
+        size += spans[index, 1] - spans[index, 0]
     out = np.empty(size, np.uint32)
     starts = np.empty(size, np.uint32)
-    at = units = apart = 0
-    last = -1
-    for index in range(len(spans)):
-        start, end = spans[index, column], spans[index, until]
-        first, before = at, units
-        for place in range(start, end):
-            out[at] = points[place]
-            starts[at] = place
-            units += _counts(points[place])
+    found = np.zeros((len(sizes), 5), np.int64)
+    at = index = 0
+    for group in range(len(sizes)):
+        found[group, 0] = at
+        units = apart = numeric = 0
+        last = -1
+        for _ in range(sizes[group]):
+            start, end = spans[index, 0], spans[index, 1]
+            index += 1
+            first, before = at, units
+            for place in range(start, end):
+                point = points[place]
+                out[at] = point
+                starts[at] = place
+                units += _counts(point)
+                numeric += 45 <= point <= 57 or point == 95 or point >= 0xB7
+                at += 1
+            if units == before:
+                at = first
+                continue
+            out[at] = gap
+            starts[at] = max(end, 1) - 1
             at += 1
-        if units == before:
-            at = first
-            continue
-        out[at] = gap
-        starts[at] = end - 1
-        at += 1
-        if last > start:
-            apart += 1
-        elif last >= 0:
-            for place in range(last, start):
-                if _counts(points[place]):
-                    apart += 1
-                    break
-        last = end
-    return out[:at], starts[:at], apart, units
+            if last > start:
+                apart += 1
+            elif last >= 0:
+                for place in range(last, start):
+                    if _counts(points[place]):
+                        apart += 1
+                        break
+            last = end
+        found[group, 1] = at
+        found[group, 2] = apart
+        found[group, 3] = units
+        found[group, 4] = numeric
+    return out[:at], starts[:at], found
 
 
 def through(outer: View, inner: View) -> View:
@@ -207,4 +238,4 @@ def through(outer: View, inner: View) -> View:
         step += 1
         wide = wide[last[wide] - first[wide] >= step]
     name = f"{outer.name}>{inner.name}"
-    return View(name, inner.text, starts, ends, inner.kind, outer.pieced)
+    return View(name, inner.text, starts, ends, inner.kind, outer.pieced, inner.plain)

@@ -19,16 +19,11 @@ from guardrail.views.view import Points
 Weights = NDArray[np.int16]
 Kinds = NDArray[np.uint8]
 
-# Letters weighed together. In 2 KB of prose there are about 50 such blocks.
-BLOCK = 32
 SCALE = 16
 # Not a letter of the Latin script: the edge of a word.
 EDGE = 26
 # Code points below have a class of their own; the Latin script with its accents ends here.
 LATIN = 0x250
-
-# Columns of what `weigh` returns.
-START, END, LANGUAGE, ORDER, PAIRS, TWINS, NEXT_BUT_ONE, SHIFTED, FOREIGN_LETTERS = range(9)
 
 
 class Tables(NamedTuple):
@@ -82,51 +77,3 @@ def _mean(points: Points, kinds: Kinds, language: Weights) -> float:
                 pairs += 1
             before = kind
     return weight / max(pairs, 1)
-
-
-@kernel()
-def weigh(points: Points, kinds: Kinds, language: Weights, order: Weights) -> NDArray[np.int64]:
-    """A row for each `BLOCK` letters (the last for fewer): where they start and end; the weight of
-    their pairs as language and in this order, and the number of pairs; letters equal to the one
-    before, and to the one before that; signs that ROT47 makes of small letters; letters of other
-    scripts."""
-    out = np.zeros((len(points) // BLOCK + 2, 9), np.int64)
-    block = letters = 0
-    before = np.int64(26)
-    one = two = np.int64(-1)
-    for index in range(len(points)):
-        point = np.int64(points[index])
-        kind = np.int64(26)
-        if point < 0x250:
-            kind = np.int64(kinds[point])
-        if kind == 26:
-            if 50 <= point <= 64:
-                out[block, SHIFTED] += 1
-            # Scripts, without punctuation, symbols, presentation selectors and emoji.
-            if (
-                0x370 <= point < 0x2000
-                or 0x2C00 <= point < 0x3000
-                or 0x3040 <= point < 0xD800
-                or 0x20000 <= point < 0x40000
-            ):
-                out[block, FOREIGN_LETTERS] += 1
-            if before == 26:
-                continue
-        out[block, LANGUAGE] += language[before, kind]
-        out[block, ORDER] += order[before, kind]
-        out[block, PAIRS] += 1
-        before = kind
-        if kind == 26:
-            continue
-        if letters == 0:
-            out[block, START] = index
-        letters += 1
-        out[block, TWINS] += kind == one
-        out[block, NEXT_BUT_ONE] += kind == two
-        two = one
-        one = kind
-        out[block, END] = index + 1
-        if letters == BLOCK:
-            block += 1
-            letters = 0
-    return out[: block + 1]
