@@ -21,16 +21,44 @@ from guardrail.server.errors import Shapes, openai_shape
 from guardrail.server.guard import Guard
 from guardrail.server.metrics import Metrics
 from guardrail.server.ports import OpenStores
-from guardrail.server.routes import admin, health, moderations, native
+from guardrail.server.routes import (
+    admin,
+    azure,
+    bedrock,
+    console,
+    health,
+    litellm,
+    moderations,
+    native,
+    presidio,
+)
 from guardrail.server.service import Service
 from guardrail.server.settings import Settings
 from guardrail.server.tracing import Tracing
 
 FOLLOW_EVERY_SECONDS = 0.5
 
-ROUTERS = (native.router, moderations.router, admin.router, health.router)
+ROUTERS = (
+    native.router,
+    moderations.router,
+    litellm.router,
+    presidio.router,
+    bedrock.router,
+    azure.router,
+    admin.router,
+    console.router,
+    health.router,
+)
 # The shape of errors by the beginning of the path; what is not here has the native one.
-SHAPES = Shapes([("/v1/moderations", openai_shape)])
+SHAPES = Shapes(
+    [
+        ("/v1/moderations", openai_shape),
+        ("/analyze", presidio.presidio_shape),
+        ("/anonymize", presidio.presidio_shape),
+        ("/guardrail/", bedrock.bedrock_shape),
+        ("/contentsafety/", azure.azure_shape),
+    ]
+)
 
 _log = logging.getLogger("guardrail.server")
 

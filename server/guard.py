@@ -19,6 +19,13 @@ from guardrail.policy import Policy
 from guardrail.policy_file import default_policy, load_policy, show
 from guardrail.server.settings import Guard as GuardSettings
 
+# Checked before anybody's text is: kernels that are not cached are compiled now (half a minute),
+# and not within the time of the first requests. One text of each width, with signs of disguise.
+WARM_UP = (
+    "Is all there that is needed? %41%42 aGVsbG8gd29ybGQsIGhlbGxvIHdvcmxkLCBoZWxsbw== 3x4mpl3",
+    "Ist alles da, was nötig ist? %C3%A4 aGVsbG8gd29ybGQsIGhlbGxvIHdvcmxkLCBoZWxsbw==",
+)
+
 _log = logging.getLogger("guardrail.server")
 
 # In plain letters and in disguise, so that the search in either is made ready.
@@ -80,6 +87,8 @@ class Guard:
             policy, indexes=given.indexes, background=given.background, key=given.key_file
         )
         rail.check(FIRST)  # what is compiled or loaded at the first use, is so before any request
+        for text in WARM_UP:
+            rail.check(text)
         quick = all(_is_quick(detector) for detector in rail.detectors)
         return InForce(rail, policy_digest(policy), quick)
 
