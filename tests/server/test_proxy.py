@@ -378,7 +378,7 @@ def streamed(client: OpenAI, **options: Any) -> str:
     """What came before the stream broke off, as it stood on the wire."""
     asked = {**ASK, "stream": True, **options}
     with client.with_streaming_response.chat.completions.create(**asked) as response:
-        return response.read().decode()
+        return str(response.read(), "utf-8")
 
 
 @pytest.mark.parametrize("chunked", [False, True])
