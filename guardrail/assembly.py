@@ -25,6 +25,7 @@ from guardrail.filter import Filter
 from guardrail.findings import Verdict
 from guardrail.indexes.detectors import OverlapDetector, PhraseDetector
 from guardrail.indexes.excuses import Excuses
+from guardrail.indexes.index import Index
 from guardrail.indexes.manifest import peek_manifest
 from guardrail.indexes.passage_detector import PassageDetector
 from guardrail.indexes.watched import WatchedIndex
@@ -179,6 +180,10 @@ class Guardrail:
         if isinstance(chunks, AsyncIterable):
             return stream.over_async(chunks)
         return stream.over(chunks)
+
+    def indexes(self) -> dict[str, Index]:
+        """The indexes in use, by folder, as they are now."""
+        return {str(watched.path): watched.current() for watched in self._indexes}
 
     def health(self) -> dict[str, str]:
         """What is wrong, by index folder: a newer state on disk that cannot be used, or damage;

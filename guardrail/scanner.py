@@ -27,6 +27,7 @@ from guardrail.detector import (
     Context,
     CostlyDetector,
     Detector,
+    FollowingDetector,
     LiveDetector,
     Progress,
     Unfinished,
@@ -59,6 +60,7 @@ GROWTH = 8
 
 Clock = Callable[[], float]
 Judge = Callable[[CanonicalText, Context], tuple[Progress, Sequence[Failure]]]
+Follower = Callable[[CanonicalText], Sequence[Finding]]
 
 
 class Track(Protocol):
@@ -417,21 +419,26 @@ class Scanner:
 
 
 def _judge(detector: Detector) -> Judge | None:
-    """What a detector says of segments, if anything."""
+    """What a detector says of the segments of one stream, if anything."""
     if not isinstance(detector, WholeDetector) and not is_segmented(detector):
         return None
+    follower: Follower | None = None
 
     def judge(text: CanonicalText, context: Context) -> tuple[Progress, Sequence[Failure]]:
+        nonlocal follower
+        end = len(text.raw)
         try:
             if isinstance(detector, WholeDetector):
                 return detector.scan_whole(text, context), ()
-            end = len(text.raw)
-            # What is recited shows in what goes on, not in a sentence by itself.
-            needed = None if isinstance(detector, CostlyDetector) else end
-            return Progress(detector.scan(text, context), (), end, needed), ()
+            if isinstance(detector, FollowingDetector):
+                if follower is None:
+                    follower = detector.follow(context)
+                return Progress(follower(text), (), end, end), ()
+            return Progress(detector.scan(text, context), (), end, end), ()
         except Unfinished as error:
             failure = Failure(detector.name, str(error), error.covered)
-            return Progress(error.findings, (), len(text.raw)), (failure,)
+            needed = None if isinstance(detector, WholeDetector) else end
+            return Progress(error.findings, (), end, needed), (failure,)
 
     return judge
 

@@ -21,7 +21,6 @@ from guardrail.errors import PolicyError
 from guardrail.findings import Action, Evidence, Failure, Finding, Span, merge_spans
 from guardrail.policy import Policy
 from guardrail.policy_file import (
-    MAX_BYTES,
     default_policy,
     load_policy,
     parse_policy,
@@ -31,6 +30,7 @@ from guardrail.policy_file import (
 from guardrail.redaction import Redaction
 from guardrail.rule_matching import split_rule
 from guardrail.rules import Rule, When
+from guardrail.yaml_file import MAX_BYTES
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "policy.md"
 
@@ -374,14 +374,14 @@ def test_sources_of_keys(source: str) -> None:
 R = "version: 1\nrules: []\n"
 ERRORS = [
     # (policy, all lines of the message without the name of the file)
-    ("", ["p: empty; a policy needs at least version and rules"]),
-    ("# nothing\n", ["p: empty; a policy needs at least version and rules"]),
+    ("", ["p: empty; a policy needs fields such as version and rules"]),
+    ("# nothing\n", ["p: empty; a policy needs fields such as version and rules"]),
     ("- 1", ["p:1: given a list of 1; a policy is a mapping of fields such as version and rules"]),
     ("a: [1\nb: 2", ["p:2: not YAML: expected ',' or ']', but got ':'"]),
     ("a: 1\n\tb: 2", ["p:2: not YAML: found character '\\t' that cannot start any token"]),
     ("a: 1\nb: \x07", ["p:2: holds the character U+0007, which YAML does not allow"]),
     ("a: &x [1]\nb: [*x, *x]", ["p:2: aliases (*name) are not supported; write the value out"]),
-    (R + "---\n" + R, ["p:3: a second document starts here; a policy is one document"]),
+    (R + "---\n" + R, ["p:3: a second document starts here; a file is one document"]),
     (R + "a: " + "[" * 30, ["p:3: nested deeper than 20 levels"]),
     ("version: 1\nrules: !!python/object:os.system []",
      ["p:2: tags (!name) are not supported; write plain values"]),
@@ -391,7 +391,8 @@ ERRORS = [
     ("version: true\nrules: []", ["p:1: version: given true; this program reads version 1"]),
     (R + "rules: []", ["p:3: rules: given twice, first on line 2; keep one of them"]),
     (R + "refusl: x", ["p:3: refusl: unknown field (did you mean refusal?); allowed: version, "
-                       "detectors, key, rules, excuses, failure, failures, redaction, stream, refusal"]),
+                       "detectors, key, rules, excuses, failure, failures, redaction, stream, "
+                       "refusal"]),
     (R + "1: x", ["p:3: given a field name that is not text; put it in quotes"]),
     (R + "? [a]\n: x", ["p:3: given a field name that is not text; put it in quotes"]),
     (R + "<<: {failure: allow}", ["p:3: given a field name that is not text; put it in quotes"]),

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from guardrail.cli import audit, check, index, policy, scoring
-from guardrail.cli.output import console, print_json
+from guardrail.cli import audit, audit_trail, check, index, keys, policy, scoring, serve
+from guardrail.cli.output import Interrupted, console, print_json
+
+
+class _Commands(TyperGroup):
+    """Leaves interrupts to `main`, which says in what state things are: typer says nothing."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted(ctx.invoked_subcommand) from None
+
 
 app = typer.Typer(
     name="guardrail",
+    cls=_Commands,
     help="Keep private text out of the responses of language models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 app.command("check")(check.check)
+app.command("serve")(serve.serve)
 index.app.command("audit")(audit.audit)
 app.add_typer(index.app, name="index")
 app.add_typer(policy.app, name="policy")
+app.add_typer(keys.app, name="keys")
+app.add_typer(audit_trail.app, name="audit")
 app.command("calibrate")(scoring.calibrate)
 app.add_typer(scoring.reference_app, name="reference")
 
