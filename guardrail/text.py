@@ -102,7 +102,7 @@ def canonical_units(raw: str) -> tuple[Units, Offsets]:
         points = np.frombuffer(raw.encode("ascii"), np.uint8)
     else:
         points = np.frombuffer(raw.encode("utf-32-le", "surrogatepass"), np.uint32)
-    pages, table, pool = _table()
+    pages, table, pool = canonical_table()
     units, offsets, needed = _map_points(points, pages, table, pool, len(points) + 1)
     if needed >= len(units):
         units, offsets, needed = _map_points(points, pages, table, pool, needed + 1)
@@ -120,7 +120,8 @@ def join_surrogates(text: str) -> str:
 
 
 @cache
-def _table() -> tuple[NDArray[np.uint16], NDArray[np.uint32], Units]:
+def canonical_table() -> tuple[NDArray[np.uint16], NDArray[np.uint32], Units]:
+    """The pages of code points, what each becomes, and longer units; see `_map_points`."""
     with (
         resources.files("guardrail").joinpath("canonical.npz").open("rb") as file,
         np.load(file, allow_pickle=False) as arrays,

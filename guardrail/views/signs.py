@@ -15,16 +15,32 @@ from guardrail.jit import kernel
 from guardrail.views.blocks import FOREIGN, block_signs, is_foreign
 from guardrail.views.view import Int, Points
 from guardrail.views.weights import EDGE, LATIN, SCALE, tables
+from guardrail.views.words import word_signs
 
 # Runs of a code; percent signs, ampersands, backslashes and equals signs; many of one of them;
 # numbers in a row, or signs of Morse code; letters that are no language, or in another order;
-# one character between all others; what is not ASCII; lines of a list or a table; pieces in marks.
-CODES, ESCAPES, DENSE, NUMBERS, LETTERS, SPACED, WIDE, LINES, MARKS = (1 << n for n in range(9))
+# one character between all others; what is not ASCII; lines of a list or a table; pieces in marks;
+# words in reverse, that spell letters, or with letters glued on; signs for letters.
+(
+    CODES,
+    ESCAPES,
+    DENSE,
+    NUMBERS,
+    LETTERS,
+    SPACED,
+    WIDE,
+    LINES,
+    MARKS,
+    WORDS,
+    LEET,
+) = (1 << n for n in range(11))
 
 # 12 bytes of hexadecimal, 15 of base32, 18 of base64: two or three words.
 SHORTEST = 24
 # Escapes that are worth a look although they say nothing.
 MANY = 12
+# Signs for letters that are worth a look.
+SIGNS = 6
 # Pieces that may hold a passage together: with fewer, the pieces are long enough by themselves.
 PIECES = 8
 # Longer lines are no list, and long enough to be found without those that go on where they end;
@@ -81,8 +97,12 @@ def _pairs() -> NDArray[np.int64]:
 
 
 def signs_of(points: NDArray[np.uint8] | Points) -> int:
-    """The signs of a text as bits; its code points come as bytes where it is ASCII."""
-    return look(points, _classes(), _pairs())
+    """The signs of a text as bits; its code points come as bytes where it is ASCII, and else with
+    look-alikes in plain letters."""
+    signs = look(points, _classes(), _pairs())
+    if points.itemsize > 1:
+        signs |= WIDE
+    return signs | WORDS if word_signs(points) else signs
 
 
 @kernel(inline=True)
@@ -139,7 +159,6 @@ def look(
             if point < 128:
                 counts[np.uintp(point)] += 1
             elif point >= LATIN:
-                signs |= WIDE
                 foreign += is_foreign(point)
             alike += point == last_but_one
             last_but_one = last
@@ -203,6 +222,8 @@ def look(
         signs |= ESCAPES
         if max(counts[37], counts[35], counts[92]) >= MANY:
             signs |= DENSE
+    if counts[33] + counts[36] + counts[43] + counts[64] + counts[124] >= SIGNS:
+        signs |= LEET
     # Two marks a piece but for brackets and comments.
     if max(counts[34], counts[39], counts[96], counts[47], counts[45]) >= 2 * PIECES:
         signs |= MARKS

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import kernel
-from guardrail.text import Offsets
+from guardrail.text import Offsets, canonical_table
 
 Points = NDArray[np.uint32]
 # A number in a kernel, of whatever width.
@@ -62,11 +62,26 @@ class Source:
         return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
     @cached_property
-    def narrow(self) -> NDArray[np.uint8] | Points:
-        """The code points, as bytes where all of them are ASCII."""
+    def letters(self) -> NDArray[np.uint8] | Points:
+        """The code points, those of letters that look like a letter of ASCII as that one; as bytes
+        where all of them are ASCII."""
         if self.text.isascii():
             return np.frombuffer(self.text.encode("ascii"), np.uint8)
-        return self.points
+        pages, table, _ = canonical_table()
+        return _look_alikes(self.points, pages, table)
+
+
+@kernel()
+def _look_alikes(points: Points, pages: NDArray[np.uint16], table: NDArray[np.uint32]) -> Points:
+    out = points.copy()
+    for index in range(len(points)):
+        point = points[index]
+        if point >= 0x250:
+            entry = table[np.int64(pages[point >> 8]) << 8 | np.int64(point & 255)]
+            unit = entry & 255
+            if entry >> 24 == 1 and 97 <= unit <= 122:
+                out[index] = unit
+    return out
 
 
 class Draft:
