@@ -24,7 +24,7 @@ import numpy as np
 TARGET = Path(__file__).resolve().parent.parent / "guardrail" / "views" / "words.npz"
 LANGUAGES = "de es fr it nl pl pt_BR sv"
 # Common words and common endings, and letters of a word at most.
-WORDS, ENDINGS, LONGEST = 800, 200, 8
+WORDS, ENDINGS, LONGEST = 500, 120, 8
 # Share of each of the other languages in what is common, English being 1; a pair of words of theirs
 # counts for no more than so much.
 SHARE, MOST = 0.12, 0.6

@@ -15,7 +15,7 @@ from guardrail.jit import kernel
 from guardrail.views.decoding import as_text
 from guardrail.views.encodings import CONTEXT, REACH
 from guardrail.views.signs import SIGNS
-from guardrail.views.view import Points, Source, View
+from guardrail.views.view import Int, Points, Source, View
 
 # What signs stand for. A parenthesis or digit by itself is no sign of it, as clean text has these
 # between letters; the others it has seldom.
@@ -43,7 +43,7 @@ def find_leet(source: Source) -> Iterator[View]:
 
 
 @kernel(inline=True)
-def _letter(points: Points, index: int, meant: NDArray[np.uint8]) -> bool:
+def _letter(points: Points, index: int, meant: NDArray[np.uint8]) -> Int:
     if index < 0 or index >= len(points):
         return False
     point = points[index]

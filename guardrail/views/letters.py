@@ -49,6 +49,8 @@ SOLVED_ONE = 0.9
 TURNED_SHORT, TURNED, TURNED_BACK = -0.3, -0.15, 0.3
 # Different letters in what is worth solving: a word over and over is not, nor is hexadecimal.
 FEWEST_LETTERS = 10
+# Blocks so far apart are taken for one stretch of letters that were swapped.
+NEAR = 3
 # Blocks solved together: a text may change its shift on the way.
 TOGETHER = 6
 
@@ -63,6 +65,7 @@ def find_letters(source: Source) -> Iterator[View]:
         return
     if any_sign & IS_ODD:
         yield from _solved(letters, blocks, signs)
+        yield from _swapped(source, letters, blocks, signs)
     if any_sign & IS_BACKWARD:
         keep_turned(blocks, signs)
         for start, end in _stretches(blocks, signs, IS_BACKWARD):
@@ -144,6 +147,43 @@ def _solved(letters: Points, blocks: Blocks, signs: Signs) -> Iterator[View]:
             if name is not None:
                 more = _range(blocks, max(part - 1, 0), min(end + 1, len(blocks)))
                 yield _moved(letters, *more, name)
+
+
+def _swapped(source: Source, letters: Points, blocks: Blocks, signs: Signs) -> Iterator[View]:
+    """Views of the stretches that are a language when each two letters change places."""
+    known = tables()
+    # Half of such letters weigh as any; what lies between two blocks with a sign is of them.
+    near = signs.copy()
+    for far in range(1, min(NEAR + 1, len(signs))):
+        near[far:] |= signs[:-far]
+        near[:-far] |= signs[far:]
+    for start, end in _stretches(blocks, near, IS_ODD | IS_BACKWARD):
+        now, _ = _weighed(letters[start:end], known.kinds, known.language, _keys()[0], False)
+        best, chosen = max(SOLVED, now + BETTER), None
+        for places in swapped_places(letters, start, end):
+            one, _ = _weighed(letters[places], known.kinds, known.language, _keys()[0], False)
+            if one > best:
+                best, chosen = one, places
+        if chosen is not None and _varied(letters[start:end]):
+            yield pick(source, chosen, "letters swapped", "letters")
+
+
+@kernel()
+def swapped_places(points: Points, start: int, end: int) -> NDArray[np.int64]:
+    """Places of points with each two of them the other way round: from the first on, from the
+    second on, and of each word."""
+    out = np.empty((3, end - start), np.int64)
+    for row in range(3):
+        for index in range(start, end):
+            out[row, index - start] = index
+        index = start + (row == 1)
+        while index + 1 < end:
+            if row == 2 and (_is_blank(points[index]) or _is_blank(points[index + 1])):
+                index += 1
+                continue
+            out[row, index - start], out[row, index + 1 - start] = index + 1, index
+            index += 2
+    return out
 
 
 def _varied(points: Points) -> bool:

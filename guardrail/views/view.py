@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -55,20 +54,23 @@ class Source:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self._points: Points | None = None
+        # The code points with letters that look like one of ASCII as that one; as bytes where all
+        # of them are ASCII.
+        self.letters: NDArray[np.uint8] | Points
+        if text.isascii():
+            self.letters = np.frombuffer(text.encode(), np.uint8)
+        else:
+            pages, table, _ = canonical_table()
+            self.letters = _look_alikes(self.points, pages, table)
 
-    @cached_property
+    @property
     def points(self) -> Points:
         """The code points, uint32, shape (n,)."""
-        return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), np.uint32)
-
-    @cached_property
-    def letters(self) -> NDArray[np.uint8] | Points:
-        """The code points, those of letters that look like a letter of ASCII as that one; as bytes
-        where all of them are ASCII."""
-        if self.text.isascii():
-            return np.frombuffer(self.text.encode("ascii"), np.uint8)
-        pages, table, _ = canonical_table()
-        return _look_alikes(self.points, pages, table)
+        if self._points is None:
+            data = self.text.encode("utf-32-le", "surrogatepass")
+            self._points = np.frombuffer(data, np.uint32)
+        return self._points
 
 
 @kernel()

@@ -12,44 +12,53 @@ from guardrail.jit import kernel
 from guardrail.views.letters import word_order
 from guardrail.views.view import Draft, Source, View, pick
 from guardrail.views.weights import tables
-from guardrail.views.words import FIRST, LAST, NATO, ORDER, SPELLING, look_at_words, word_tables
+from guardrail.views.words import (
+    FIRST,
+    LAST,
+    NATO,
+    ORDER,
+    SPELLING,
+    signs_of_words,
+    split_words,
+    word_tables,
+)
 
 # Words on both sides of a stretch that a view takes along.
 AROUND = 24
 # Share of the words that have the letter which all are to lose.
-MOST = 0.8
+MOST = 0.6
 
 _SPELT = re.compile(rf"(?i)\b(?:x-ray|{'|'.join(SPELLING)})\b")
 
 
 def find_words(source: Source) -> Iterator[View]:
     """Views of stretches whose words stand in reverse, spell letters or have letters glued on."""
-    signs, rows = look_at_words(source.letters, tables().kinds, *word_tables(), True)
+    packed, firsts, words = split_words(source.letters, tables().kinds)
+    signs, marks = signs_of_words(packed, firsts, *word_tables(), True)
     if signs & ORDER:
-        for first, last in stretches(rows, ORDER).tolist():
-            first, last = max(first - AROUND, 0), min(last + AROUND, len(rows))
-            yield word_order(source, int(rows[first, 0]), int(rows[last - 1, 1]))
+        for first, last in stretches(marks, ORDER).tolist():
+            first, last = max(first - AROUND, 0), min(last + AROUND, len(words))
+            yield word_order(source, int(words[first, 0]), int(words[last - 1, 1]))
     if signs & NATO:
-        for first, last in stretches(rows, NATO).tolist():
-            yield _spelt(source.text, int(rows[max(first - 1, 0), 0]), int(rows[last - 1, 1]))
+        for first, last in stretches(marks, NATO).tolist():
+            yield _spelt(source.text, int(words[first, 0]), int(words[last - 1, 1]))
     for sign, column, name in ((FIRST, 0, "letters in front"), (LAST, 1, "letters behind")):
         if signs & sign:
-            for first, last in stretches(rows, sign).tolist():
-                words = rows[max(first - 1, 0) : last]
-                yield from _unglued(source, words, column, name)
+            for first, last in stretches(marks, sign).tolist():
+                yield from _unglued(source, words[max(first - 2, 0) : last], column, name)
 
 
 @kernel()
-def stretches(rows: NDArray[np.int64], sign: int) -> NDArray[np.int64]:
+def stretches(marks: NDArray[np.uint8], sign: int) -> NDArray[np.int64]:
     """First and last (and one) of words in a row through which a sign grew until it counted."""
-    out = np.empty((len(rows) // 2 + 1, 2), np.int64)
+    out = np.empty((len(marks) // 2 + 1, 2), np.int64)
     found = 0
     start = last = -1
-    for index in range(len(rows) + 1):
-        if index < len(rows) and rows[index, 2] & sign:
+    for index in range(len(marks) + 1):
+        if index < len(marks) and marks[index] & sign:
             if start < 0:
                 start = index
-            if rows[index, 2] >> 4 & sign:
+            if marks[index] >> 4 & sign:
                 last = index
             continue
         if last >= 0:
@@ -74,9 +83,7 @@ def _spelt(text: str, start: int, end: int) -> View:
     return draft.view("NATO", "code")
 
 
-def _unglued(
-    source: Source, words: NDArray[np.int64], column: int, name: str
-) -> Iterator[View]:
+def _unglued(source: Source, words: NDArray[np.int64], column: int, name: str) -> Iterator[View]:
     """The words of a stretch without the letters that all of them begin (or end) with."""
     letters = source.letters
     start, end = int(words[0, 0]), int(words[-1, 1])
@@ -86,7 +93,7 @@ def _unglued(
         places = words[:, 0] + width - 1 if column == 0 else words[:, 1] - width
         places = places[words[:, 1] - words[:, 0] >= width]
         counts = np.bincount(letters[places] | np.uint32(32))
-        if counts.max() < MOST * len(words):
+        if not len(counts) or counts.max() < MOST * len(words):
             break
         stays[places - start] = False
         yield pick(source, start + np.flatnonzero(stays), name, "letters")
