@@ -150,12 +150,13 @@ def unpack85(
     points: Points, start: int, end: int, table: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], Offsets, Offsets]:
     """The bytes that groups of five characters hold, each with the range of its group; nothing
-    where a character is none of the encoding or the first bytes are no text."""
+    where a character is none of the encoding or they are no text."""
     size = (end - start) * 4 // 5 + 8
     data = np.empty(size, np.uint8)
     starts, ends = np.empty(size, np.uint32), np.empty(size, np.uint32)
     found = 0
     bad: Int = 0
+    high: Int = 0
     for group in range(start, end, 5):
         last = min(group + 5, end)
         value: Int = 0
@@ -170,11 +171,15 @@ def unpack85(
         for step in range(last - group - 1):
             byte = value >> (24 - 8 * step) & 255
             bad += byte < 9 or 13 < byte < 32 or byte == 127
+            high += byte > 127
             data[found] = byte
             starts[found], ends[found] = group, last
             found += 1
         if found == 24 and bad > 2:
             return data[:0], starts[:0], ends[:0]
+    # Of random bytes one in nine is no character, and half are beyond ASCII.
+    if 32 * bad > found or 4 * high > found:
+        found = 0
     return data[:found], starts[:found], ends[:found]
 
 

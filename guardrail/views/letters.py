@@ -49,8 +49,8 @@ SOLVED_ONE = 0.9
 TURNED_SHORT, TURNED, TURNED_BACK = -0.3, -0.15, 0.3
 # Different letters in what is worth solving: a word over and over is not, nor is hexadecimal.
 FEWEST_LETTERS = 10
-# Blocks so far apart are taken for one stretch of letters that were swapped.
-NEAR = 3
+# Blocks in a row that are a language when letters are swapped.
+FEWEST_BLOCKS = 3
 # Blocks solved together: a text may change its shift on the way.
 TOGETHER = 6
 
@@ -65,7 +65,8 @@ def find_letters(source: Source) -> Iterator[View]:
         return
     if any_sign & IS_ODD:
         yield from _solved(letters, blocks, signs)
-        yield from _swapped(source, letters, blocks, signs)
+    if np.count_nonzero(signs & (IS_ODD | IS_BACKWARD)) >= FEWEST_BLOCKS:
+        yield from _swapped(source, letters, blocks)
     if any_sign & IS_BACKWARD:
         keep_turned(blocks, signs)
         for start, end in _stretches(blocks, signs, IS_BACKWARD):
@@ -149,23 +150,21 @@ def _solved(letters: Points, blocks: Blocks, signs: Signs) -> Iterator[View]:
                 yield _moved(letters, *more, name)
 
 
-def _swapped(source: Source, letters: Points, blocks: Blocks, signs: Signs) -> Iterator[View]:
-    """Views of the stretches that are a language when each two letters change places."""
+def _swapped(source: Source, letters: Points, blocks: Blocks) -> Iterator[View]:
+    """Views of the stretches that are more of a language when each two letters change places."""
     known = tables()
-    # Half of such letters weigh as any; what lies between two blocks with a sign is of them.
-    near = signs.copy()
-    for far in range(1, min(NEAR + 1, len(signs))):
-        near[far:] |= signs[:-far]
-        near[:-far] |= signs[far:]
-    for start, end in _stretches(blocks, near, IS_ODD | IS_BACKWARD):
-        now, _ = _weighed(letters[start:end], known.kinds, known.language, _keys()[0], False)
-        best, chosen = max(SOLVED, now + BETTER), None
-        for places in swapped_places(letters, start, end):
-            one, _ = _weighed(letters[places], known.kinds, known.language, _keys()[0], False)
-            if one > best:
-                best, chosen = one, places
-        if chosen is not None and _varied(letters[start:end]):
-            yield pick(source, chosen, "letters swapped", "letters")
+    now = blocks[:, LANGUAGE] / np.maximum(blocks[:, PAIRS], 1) / SCALE
+    for places in swapped_places(letters, 0, len(letters)):
+        # A letter moves by one place: the blocks are the same but for one at their ends.
+        other = weigh(letters[places], known.kinds, known.language, known.order)[: len(blocks)]
+        then = other[:, LANGUAGE] / np.maximum(other[:, PAIRS], 1) / SCALE
+        better = ((then > now + BETTER) & (then > SOLVED)).astype(np.uint8)
+        better[1:-1] |= better[:-2] & better[2:]
+        for first, last in runs(better, 1).tolist():
+            if last - first >= FEWEST_BLOCKS:
+                start, end = _range(blocks, max(first - 1, 0), min(last + 1, len(blocks)))
+                if _varied(letters[start:end]):
+                    yield pick(source, places[start:end], "letters swapped", "letters")
 
 
 @kernel()

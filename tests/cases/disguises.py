@@ -106,13 +106,13 @@ UPSIDE_DOWN = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ɐqɔpǝɟƃɥᴉɾʞ
 
 
 SIGNS = str.maketrans({"a": "@", "s": "$", "i": "!", "t": "+", "c": "(", "l": "|", "o": "0"})
-NATO = {
-    name[0].lower(): name
-    for name in (
-        "Alfa Bravo Charlie Delta Echo Foxtrot Golf Hotel India Juliett Kilo Lima Mike November "
-        "Oscar Papa Quebec Romeo Sierra Tango Uniform Victor Whiskey X-ray Yankee Zulu"
-    ).split()
-}
+# fmt: off
+NATO = {name[0].lower(): name for name in (
+    "Alfa", "Bravo", "Charlie", "Delta", "Echo", "Foxtrot", "Golf", "Hotel", "India", "Juliett",
+    "Kilo", "Lima", "Mike", "November", "Oscar", "Papa", "Quebec", "Romeo", "Sierra", "Tango",
+    "Uniform", "Victor", "Whiskey", "X-ray", "Yankee", "Zulu",
+)}
+# fmt: on
 
 
 def morse(text: str, word: str = " / ") -> str:
