@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import ahocorasick
 
+from guardrail.classifiers.plain import plain
 from guardrail.errors import UsageError
 
 CONTEXT_BEFORE = 60
@@ -38,9 +39,10 @@ class PatternRule:
 
     What has to be in the text, or else the rule is not run:
     `needs`: lower-case literals; every match, or what its pattern looks at around it, holds one of
-    them in some case. `digits`: every match holds at least so many digits (0 to 9 of any script),
-    parted by no more than `DIGIT_GAP` other characters each, and no more than `reach` characters
-    lie before the first of these or after the last.
+    them in some case. `gate`: a regular expression that is found wherever the pattern matches, and
+    more quickly, as one that starts with a fixed character. `digits`: every match holds at least
+    so many digits (0 to 9 of any script), parted by no more than `DIGIT_GAP` other characters each,
+    and no more than `reach` characters lie before the first of these or after the last.
 
     `starts`: every match starts with one of `needs`, or where there are none with the first of a
     run of digits, or at most `back` characters before it; the rule is tried there only.
@@ -56,6 +58,7 @@ class PatternRule:
     pattern: str
     score: float
     needs: tuple[str, ...] = ()
+    gate: str = ""
     digits: int = 0
     reach: int = 24
     starts: bool = False
@@ -83,71 +86,144 @@ class PatternEngine:
 
     def __init__(self, rules: Sequence[PatternRule]) -> None:
         self.rules = tuple(rules)
-        self._compiled = tuple(_Compiled(rule) for rule in self.rules)
+        self._compiled = tuple(map(_Compiled, self.rules))
         names = [rule.name for rule in self.rules]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise UsageError(f"two rules are called {min(twice)!r}; give each its own name")
-        self._always: list[int] = []
-        literals: dict[str, tuple[list[int], list[int]]] = {}
-        for number, rule in enumerate(self._compiled):
-            at_literal = rule.rule.starts and bool(rule.rule.needs)
-            if not rule.needs:
-                self._always.append(number)
+        self._always: list[_Compiled] = []
+        at_digits: list[_Compiled] = []
+        literals: dict[str, _Literal] = {}
+        for rule in self._compiled:
             for literal in rule.needs:
-                literals.setdefault(literal, ([], []))[at_literal].append(number)
+                known = literals.setdefault(literal, _Literal(len(literal) - 1, [], [], []))
+                if rule.needs is rule.rule.context:
+                    known.words.append(rule)
+                elif rule.rule.starts:
+                    known.here.append((rule.pattern.match, rule.rule.back, rule))
+                else:
+                    known.anywhere.append(rule)
+            if not rule.needs:
+                (at_digits if rule.joins else self._always).append(rule)
+        self._tiers = _tiers(at_digits)
         self._automaton = ahocorasick.Automaton()
-        for literal, (anywhere, here) in literals.items():
-            tried = tuple((number, self.rules[number].back) for number in here)
-            self._automaton.add_word(literal, (len(literal) - 1, tuple(anywhere), tried))
+        for literal, known in literals.items():
+            self._automaton.add_word(literal, known)
         if literals:
             self._automaton.make_automaton()
         self._has_literals = bool(literals)
+        self._has_digits = any(rule.digits for rule in self._compiled)
 
     def scan(self, raw: str) -> list[Hit]:
         """The values in a text, in order of place, overlaps resolved (see `resolve`)."""
         text, offsets = plain(raw)
         hits: list[Hit] = []
-        clusters: list[Cluster] | None = None
-        most = 0
-        for number in self._worth_running(text, hits):
-            rule = self._compiled[number]
-            if rule.digits:
-                if clusters is None:
-                    clusters = digit_clusters(text)
-                    most = max((cluster.digits for cluster in clusters), default=0)
-                if rule.digits > most:
-                    continue
-                if rule.starts:
-                    for cluster in clusters:
-                        if cluster.digits >= rule.digits:
-                            for start in cluster.runs:
-                                rule.try_at(text, start, rule.back, hits)
-                else:
-                    for start, end in _windows(clusters, rule.digits, rule.reach, len(text)):
-                        rule.find(text, start, end, hits)
-            else:
+        rules = dict.fromkeys(self._always)
+        if self._has_literals:
+            self._at_literals(text, rules, hits)
+        clusters = digit_clusters(text) if self._has_digits else []
+        self._at_digits(text, clusters, hits)
+        most = max((cluster.digits for cluster in clusters), default=0)
+        for rule in rules:
+            if rule.digits > most or (rule.gate is not None and not rule.gate.search(text)):
+                continue
+            if not rule.digits:
                 rule.find(text, 0, len(text), hits)
+            elif rule.starts:
+                for cluster in clusters:
+                    if cluster.digits >= rule.digits:
+                        for start in cluster.runs:
+                            rule.try_at(text, start, hits)
+            else:
+                for start, end in _windows(clusters, rule.digits, rule.reach, len(text)):
+                    rule.find(text, start, end, hits)
         if offsets is not None:
             hits = [hit._replace(start=offsets[hit.start], end=offsets[hit.end]) for hit in hits]
         return resolve(hits, len(raw))
 
-    def _worth_running(self, text: str, hits: list[Hit]) -> list[int]:
-        """The rules to run over all of a text. Those that start with a literal are run here."""
-        if not self._has_literals:
-            return self._always
-        found: set[int] = set()
-        seen: set[tuple[int, ...]] = set()
+    def _at_literals(self, text: str, rules: dict[_Compiled, None], hits: list[Hit]) -> None:
+        """Run the rules that start with a literal, and add those to `rules` that may match because
+        of one."""
         lowered = text.lower()
         if len(lowered) != len(text):  # a few capitals become two characters
             lowered = "".join(low if len(low := char.lower()) == 1 else char for char in text)
-        for last, (back, anywhere, here) in self._automaton.iter(lowered):
-            if anywhere and anywhere not in seen:
-                seen.add(anywhere)
-                found.update(anywhere)
-            for number, before in here:
-                self._compiled[number].try_at(text, last - back, before, hits)
-        return self._always + sorted(found) if found else self._always
+        for last, (back, anywhere, words, here) in self._automaton.iter(lowered):
+            for rule in anywhere:
+                rules[rule] = None
+            if words and _is_word(lowered, last - back, last + 1):
+                for rule in words:
+                    rules[rule] = None
+            for match, before, rule in here:
+                if before:
+                    rule.try_at(text, last - back, hits)
+                elif (found := match(text, last - back)) is not None:
+                    rule.take(text, found, hits)
+
+    def _at_digits(self, text: str, clusters: Sequence[Cluster], hits: list[Hit]) -> None:
+        """Run the rules that start at a run of digits, where any of them can."""
+        for cluster in clusters:
+            for tier in self._tiers:
+                if tier.digits > cluster.digits:
+                    break
+                for start in cluster.runs:
+                    for place in range(max(0, start - tier.back), start + 1):
+                        if place and ((char := text[place - 1]).isalnum() or char == "_"):
+                            continue
+                        if tier.any(text, place) is not None:
+                            for rule in tier.rules:
+                                if rule.digits <= cluster.digits:
+                                    rule.try_at(text, start, hits)
+                            break
+
+
+class _Literal(NamedTuple):
+    """What is to be done where a literal stands: `back` leads from its last character to its
+    first; `anywhere`: rules to be run over the text; `words`: the same where it is a word;
+    `here`: rules that start with it, or so many characters before."""
+
+    back: int
+    anywhere: list[_Compiled]
+    words: list[_Compiled]
+    here: list[tuple[Callable[[str, int], re.Match[str] | None], int, _Compiled]]
+
+
+class _Tier(NamedTuple):
+    """Rules for clusters of at least so many digits. `any` matches where one of them does."""
+
+    digits: int
+    back: int
+    any: Callable[[str, int], re.Match[str] | None]
+    rules: list[_Compiled]
+
+
+_TIERS = (1, 4, 7, 10)
+"""Most clusters have few digits, and most rules need many."""
+
+
+def _tiers(rules: Sequence[_Compiled]) -> list[_Tier]:
+    tiers = []
+    for least, end in zip(_TIERS, (*_TIERS[1:], 1000), strict=True):
+        some = [rule for rule in rules if least <= rule.digits < end]
+        if some:
+            forms = "|".join(
+                f"(?:{rule.rule.pattern.replace('(?P<value>', '(?:')})" for rule in some
+            )
+            back = max(rule.back for rule in some)
+            tiers.append(_Tier(least, back, re.compile(forms).match, some))
+    return tiers
+
+
+def _is_letter(char: str) -> bool:
+    return char.isalnum() and not char.isdecimal()
+
+
+def _is_word(text: str, start: int, end: int) -> bool:
+    """Whether a word, or its plural, begins and ends here; see `context_pattern`."""
+    if start and _is_letter(text[start - 1]):
+        return False
+    if end < len(text) and _is_letter(text[end]):
+        return text[end] == "s" and not (end + 1 < len(text) and _is_letter(text[end + 1]))
+    return True
 
 
 class _Compiled:
@@ -156,7 +232,9 @@ class _Compiled:
         "check",
         "context",
         "digits",
+        "gate",
         "group",
+        "joins",
         "needs",
         "pattern",
         "reach",
@@ -167,6 +245,7 @@ class _Compiled:
     def __init__(self, rule: PatternRule) -> None:
         try:
             self.pattern = re.compile(rule.pattern)
+            self.gate = re.compile(rule.gate) if rule.gate else None
         except re.error as error:
             raise UsageError(f"the pattern of rule {rule.name!r} cannot be used: {error}") from None
         if not rule.score and not rule.context:
@@ -176,19 +255,27 @@ class _Compiled:
         self.rule = rule
         self.group = "value" if "value" in self.pattern.groupindex else 0
         self.check, self.digits, self.reach = rule.check, rule.digits, rule.reach
-        self.starts, self.back = rule.starts and not rule.needs, rule.back
+        self.starts, self.back = rule.starts, rule.back
         self.context = context_pattern(rule.context) if rule.context else None
         # A value that counts in context only cannot be where no context word is.
         self.needs = rule.needs or (rule.context if not rule.score else ())
+        # Whether it can be tried together with others: it begins at the end of a word or outside
+        # of one, and refers to no group of its own.
+        self.joins = (
+            rule.starts
+            and rule.digits > 0
+            and rule.pattern.startswith(r"(?<![\w")
+            and self.pattern.groups == bool(self.group)
+        )
 
     def find(self, text: str, start: int, end: int, hits: list[Hit]) -> None:
         for match in self.pattern.finditer(text, start, end):
             self.take(text, match, hits)
 
-    def try_at(self, text: str, start: int, back: int, hits: list[Hit]) -> None:
+    def try_at(self, text: str, start: int, hits: list[Hit]) -> None:
         """Add what matches at a place, or at most `back` characters before it."""
         match = self.pattern.match
-        for place in range(max(0, start - back), start + 1):
+        for place in range(max(0, start - self.back), start + 1):
             if (found := match(text, place)) is not None:
                 self.take(text, found, hits)
                 return
@@ -236,7 +323,7 @@ def resolve(hits: Iterable[Hit], length: int) -> list[Hit]:
 
 # --- digits -----------------------------------------------------------------------------------
 
-_RUN = re.compile(r"\d+")
+_RUN, _ASCII_RUN = re.compile(r"\d+"), re.compile(r"[0-9]+")
 
 
 class Cluster(NamedTuple):
@@ -254,7 +341,7 @@ def digit_clusters(text: str) -> list[Cluster]:
     clusters: list[Cluster] = []
     runs: list[int] = []
     digits, end = 0, -DIGIT_GAP - 1
-    for match in _RUN.finditer(text):
+    for match in (_ASCII_RUN if text.isascii() else _RUN).finditer(text):
         start, after = match.span()
         if start - end > DIGIT_GAP and runs:
             clusters.append(Cluster(runs[0], end, digits, tuple(runs)))
@@ -283,45 +370,3 @@ def _windows(
         first, last = max(0, start - reach), end + reach + 1
     if last >= 0:
         yield first, min(last, length)
-
-
-# --- plain text -------------------------------------------------------------------------------
-
-# Characters that look like, or are shown as, those that rules are written with, and characters
-# that are not shown at all. Written as a disguise, or by a program that sets type.
-_PLAIN = {
-    **{chr(point): "-" for point in (0x2010, 0x2011, 0x2012, 0x2013, 0x2212, 0xFE63, 0xFF0D)},
-    **{chr(point): " " for point in (0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)},
-    **{chr(point): chr(point - 0xFEE0) for point in range(0xFF01, 0xFF5F) if point != 0xFF0D},
-    **{chr(point): "" for point in (0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F))},
-    **{chr(point): "" for point in (*range(0x2060, 0x2065), 0xFEFF, *range(0xFE00, 0xFE10))},
-    "\u2024": ".",
-    "\ufe52": ".",
-    "\uff61": ".",
-    "\u3002": ".",
-    "\ufe6b": "@",
-}
-_ODD = re.compile(f"[{''.join(map(re.escape, _PLAIN))}]")
-_UNSEEN = re.compile(f"[{''.join(re.escape(char) for char, plain in _PLAIN.items() if not plain)}]")
-
-
-def plain(raw: str) -> tuple[str, list[int] | None]:
-    """The text that rules are run over: dashes, blanks, full-width letters and signs as ASCII has
-    them, and invisible characters gone.
-
-    Also the offset in `raw` of each of its code points and of its end, or None where they are the
-    same. Digits of other scripts stay: `\\d` and `int` take them.
-    """
-    if raw.isascii() or not _ODD.search(raw):
-        return raw, None
-    if not _UNSEEN.search(raw):
-        return _ODD.sub(lambda match: _PLAIN[match.group()], raw), None
-    parts: list[str] = []
-    offsets: list[int] = []
-    for offset, char in enumerate(raw):
-        char = _PLAIN.get(char, char)
-        if char:
-            parts.append(char)
-            offsets.append(offset)
-    offsets.append(len(raw))
-    return "".join(parts), offsets

@@ -14,12 +14,13 @@ from typing import NamedTuple
 class TokenFormat(NamedTuple):
     """`pattern` is matched between characters that are no letters or digits. `needs` are lower-case
     literals: every match starts with one of them in some case, or where `starts` is False holds
-    one."""
+    one. `gate`: see `PatternRule`."""
 
     kind: str
     pattern: str
     needs: tuple[str, ...]
     starts: bool = True
+    gate: str = ""
 
 
 _UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
@@ -29,8 +30,8 @@ def _row(kind: str, pattern: str, *needs: str) -> TokenFormat:
     return TokenFormat(kind, pattern, needs)
 
 
-def _inside(kind: str, pattern: str, *needs: str) -> TokenFormat:
-    return TokenFormat(kind, pattern, needs, starts=False)
+def _inside(kind: str, pattern: str, *needs: str, gate: str = "") -> TokenFormat:
+    return TokenFormat(kind, pattern, needs, starts=False, gate=gate)
 
 
 TOKEN_FORMATS: tuple[TokenFormat, ...] = (
@@ -82,8 +83,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _inside("azure-openai-key", r"[A-Za-z0-9]{52}JQQJ9(?:9|D|H)[A-Za-z0-9]{24,30}", "jqqj9"),
     _row(
         "azure-sas",
-        r"sig=(?P<value>[A-Za-z0-9+/]{20,60}(?:%2[BbFf][A-Za-z0-9+/]{0,40}){0,20}"
-        r"(?:%3[Dd]|=)?)",
+        r"sig=(?P<value>(?:[A-Za-z0-9+/]|%2[BbFf]){30,120}(?:%3[Dd]|=)?)",
         "sig=",
     ),
     _row(
@@ -122,7 +122,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("openshift-token", r"sha256~[\w-]{43}", "sha256~"),
     _row("oracle-customer-secret", r"ocid1\.credential\.oc1\.[a-z0-9.]{20,}", "ocid1.credential"),
     _row("docker-token", r"dckr_[po]at_[\w-]{27,40}", "dckr_"),
-    _row("tailscale-key", r"tskey-[a-z]+-\w+-\w{8,}", "tskey-"),
+    _row("tailscale-key", r"tskey-[a-z]+-\w+-\w{4,}", "tskey-"),
     _row("zerotier-token", r"zt_[A-Za-z0-9]{32}", "zt_"),
     _row("duffel-token", r"duffel_(?:test|live)_[\w=-]{43}", "duffel_"),
     # Source code, packages, builds
@@ -184,7 +184,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("octopus-key", r"(?<![/\w])API-[A-Z0-9]{25,32}", "api-"),
     _row("sonar-token", r"sq[upa]_[a-f0-9]{40}", "squ_", "sqp_", "sqa_"),
     _row("sonar-token", r"sqco_[A-Za-z0-9]{59}", "sqco_"),
-    _row("sourcegraph-token", r"sgp_(?:(?:[a-fA-F0-9]{16}|local)_)?[a-fA-F0-9]{40}", "sgp_"),
+    _row("sourcegraph-token", r"sgp_(?:(?:[a-fA-F0-9]{16}|local)_){0,2}[a-fA-F0-9]{40}", "sgp_"),
     _row("sourcegraph-token", r"sl[kg]_[a-f0-9]{64}", "slk_", "slg_"),
     _inside("terraform-token", r"[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,70}", ".atlasv1."),
     _row("vault-token", r"hv[sbr]\.[\w-]{24,}", "hvs.", "hvb.", "hvr."),
@@ -247,7 +247,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("groq-key", r"gsk_[A-Za-z0-9]{48,56}", "gsk_"),
     _row("xai-key", r"xai-[\w]{70,90}", "xai-"),
     _row("perplexity-key", r"pplx-[A-Za-z0-9]{40,64}", "pplx-"),
-    _row("replicate-token", r"r8_[\w-]{37}", "r8_"),
+    _row("replicate-token", r"r8_[\w-]{37,50}", "r8_"),
     _row("nvidia-key", r"nvapi-[\w-]{60,70}", "nvapi-"),
     _row("pinecone-key", r"pcsk_[A-Za-z0-9]{5,6}_[A-Za-z0-9]{60,66}", "pcsk_"),
     _row("langchain-key", r"lsv2_(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}", "lsv2_"),
@@ -329,7 +329,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
         r"(?:pi|seti|cs)_[A-Za-z0-9_]{16,70}_secret_[A-Za-z0-9]{20,}",
         "_secret_",
     ),
-    _row("square-token", r"sq0(?:atp|csp|idp|isp|cgp|csp)-[\w\\-]{22,60}", "sq0"),
+    _row("square-token", r"(?:sandbox-)?sq0[a-z]{3}-[^\s\"'`<>]{22,60}", "sq0", "sandbox-sq0"),
     _row("square-token", r"EAAA[A-Za-z][\w-]{55,65}", "eaaa"),
     _row(
         "paypal-token",
@@ -371,7 +371,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
         "shprt_",
         "shptka_",
     ),
-    _inside("salesforce-token", r"00[A-Za-z0-9]{13}![\w.]{80,120}", "!"),
+    _inside("salesforce-token", r"00[A-Za-z0-9]{13}![\w.]{80,120}", "!", gate=r"![\w.]{80}"),
     _row("salesforce-key", r"3MVG9[\w.+/=]{80,251}", "3mvg9"),
     _row("salesforce-refresh-token", r"5AEP861[\w.=]{80,}", "5aep861"),
     _inside("maxmind-key", r"[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk", "_mmk"),
@@ -402,7 +402,12 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
         "discord.com/api/",
         "discordapp.com/api/",
     ),
-    _inside("discord-token", r"[A-Za-z0-9][\w-]{23,25}\.[\w-]{6}\.[\w-]{27,38}", "."),
+    _inside(
+        "discord-token",
+        r"[A-Za-z0-9][\w-]{23,25}\.[\w-]{6}\.[\w-]{27,38}",
+        ".",
+        gate=r"\.[\w-]{6}\.[\w-]{27}",
+    ),
     _row("discord-token", r"mfa\.[\w-]{84}", "mfa."),
     _row(
         "teams-webhook",
@@ -412,7 +417,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _inside("telegram-token", r"\d{8,10}:AA[\w-]{33}", ":aa"),
     _row(
         "telegram-token",
-        r"(?i:telegr\w{0,20}[^\n]{0,30}?|tgram://|api\.telegram\.org/bot)(?P<value>\d{5,16}:[\w-]{35})",
+        r"(?i:telegr\w{0,20}[^\n]{0,30}?\s{0,8}|tgram://|api\.telegram\.org/bot)(?P<value>\d{5,16}:[\w-]{35})",
         "telegr",
         "tgram",
         "api.telegram.org",
@@ -452,7 +457,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("hubspot-token", rf"pat-(?:na|eu|ap)\d-{_UUID}", "pat-"),
     _row("typeform-token", r"tfp_[\w.=-]{40,64}", "tfp_"),
     _row("readme-key", r"rdme_[a-z0-9]{70}", "rdme_"),
-    _row("frameio-token", r"fio-u-[\w=-]{64}", "fio-u-"),
+    _row("frameio-token", r"f?fio-u-[\w=-]{56,70}", "fio-u-", "ffio-u-"),
     _row("dropbox-token", r"sl\.(?:u\.)?[\w=-]{120,}", "sl."),
     _inside("dropbox-token", r"[A-Za-z0-9]{11}AAAAAAAAAA[\w=-]{43}", "aaaaaaaaaa"),
     _row("adobe-secret", r"p8e-[A-Za-z0-9_-]{32}", "p8e-"),
@@ -461,7 +466,13 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("settlemint-token", r"sm_[aps]at_[A-Za-z0-9]{16}", "sm_aat_", "sm_pat_", "sm_sat_"),
     _row("zoho-token", r"1000\.[a-f0-9]{32}\.[a-f0-9]{32}", "1000."),
     _row("facebook-token", r"EAA[A-Z][A-Za-z0-9]{80,}", "eaa"),
-    _inside("facebook-token", r"\d{15,16}(?:\||%7C)[\w-]{27,40}", "|", "%7c"),
+    _inside(
+        "facebook-token",
+        r"\d{15,16}(?:\||%7C)[\w-]{27,40}",
+        "|",
+        "%7c",
+        gate=r"[|%](?:7C)?[\w-]{27}",
+    ),
     _row("instagram-token", r"IG(?:QVJ|AA)[\w-]{80,}", "igqvj", "igaa"),
     _row("twitter-bearer-token", r"A{20,24}[A-Za-z0-9%]{60,100}", "aaaaaaaaaaaaaaaaaaaa"),
     _row("linkedin-secret", r"WPL_AP1\.[A-Za-z0-9]{16}\.[A-Za-z0-9+/=]{8}", "wpl_ap1."),
@@ -473,6 +484,49 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("saladcloud-key", r"salad_cloud_[A-Za-z0-9]{1,7}_[A-Za-z0-9]{7,235}", "salad_cloud_"),
     _row("besttime-key", r"pri_[a-f0-9]{32}", "pri_"),
     _row("bannerbear-key", r"bb_(?:pr|ma)_[a-f0-9]{30}", "bb_pr_", "bb_ma_"),
+    _row("aws-appsync-key", r"da2-[a-z0-9]{26}", "da2-"),
+    _row("dependency-track-key", r"odt_[A-Za-z0-9]{32,255}", "odt_"),
+    _row("pganalyze-key", r"pga[rw]_[A-Za-z0-9]{27,40}", "pgar_", "pgaw_"),
+    _row("spectral-key", r"sp[up]-[a-f0-9]{32}", "spu-", "spp-"),
+    _row(
+        "pagarme-key",
+        r"[as]k_(?:live|test)_[A-Za-z0-9]{30}",
+        "ak_live_",
+        "ak_test_",
+        "sk_live_",
+        "sk_test_",
+    ),
+    _row("telnyx-key", r"KEY[0-9A-Za-z_-]{55}", "key"),
+    _row("ubidots-token", r"BBFF-[A-Za-z0-9]{30}", "bbff-"),
+    _row("teamwork-token", r"tkn\.v1_[A-Za-z0-9]{70,90}={0,2}", "tkn.v1_"),
+    _row("flexport-token", r"shltm_[\w-]{40}", "shltm_"),
+    _row("nightfall-key", r"NF-[A-Za-z0-9]{32}", "nf-"),
+    _row("scrapfly-key", r"scp-(?:live|test)-[a-z0-9]{32,40}", "scp-live-", "scp-test-"),
+    _row("supernotes-key", r"supernotes_sk-[A-Za-z0-9]{30,60}", "supernotes_sk-"),
+    _row("storecove-key", r"storecove_[A-Za-z0-9]{35,50}", "storecove_"),
+    _row("ionic-token", r"ion_[A-Za-z0-9]{42}", "ion_"),
+    _row("iex-cloud-key", r"[sp]k_[a-f0-9]{32}", "sk_", "pk_"),
+    _row("ticket-tailor-key", r"sk_\d{4}_\d{6}_[a-f0-9]{32}", "sk_"),
+    _row("fullstory-key", r"na1\.[A-Za-z0-9+/]{90,110}={0,2}", "na1."),
+    _row("mailsac-key", r"k_[A-Za-z0-9]{36,60}", "k_"),
+    _row("close-key", r"api_[A-Za-z0-9]{22}\.[A-Za-z0-9]{22}", "api_"),
+    _row(
+        "password-hash",
+        r"\$(?:2[abxy]\$\d\d\$[./A-Za-z0-9]{53}|[1568]\$(?:rounds=\d{1,9}\$)?[./A-Za-z0-9]{1,16}\$"
+        r"[./A-Za-z0-9]{22,86}|argon2(?:id?|d)\$v=\d+\$[\w=,]{5,40}\$[\w+/]{8,64}\$[\w+/]{16,128}|"
+        r"krb5(?:tgs|asrep)\$\d\d\$[^\s]{60,4000})",
+        "$2a$",
+        "$2b$",
+        "$2x$",
+        "$2y$",
+        "$1$",
+        "$5$",
+        "$6$",
+        "$8$",
+        "$argon2",
+        "$krb5tgs$",
+        "$krb5asrep$",
+    ),
     _row("deno-token", r"dd[pw]_[A-Za-z0-9]{36}", "ddp_", "ddw_"),
 )
 
@@ -511,7 +565,7 @@ KEYED_FORMATS: tuple[KeyedFormat, ...] = (
     KeyedFormat(
         "ibm-cloud-key",
         ("ibm", "softlayer", "cloudant"),
-        r"(?:[\w-]{44}|[a-f0-9]{48}|[a-f0-9]{64})",
+        r"(?:[\w-]{44}|[a-f0-9]{48}|[a-f0-9]{64}|[a-z]{24})",
     ),
     KeyedFormat("fastly-token", ("fastly",), r"[\w-]{32}"),
     KeyedFormat("mailgun-key", ("mailgun",), r"[a-h0-9]{32}(?:-[a-h0-9]{8}){0,2}"),
@@ -539,6 +593,18 @@ KEYED_FORMATS: tuple[KeyedFormat, ...] = (
     ),
     KeyedFormat("facebook-secret", ("facebook", "fb_app", "meta_app"), _HEX32),
     KeyedFormat("linkedin-secret", ("linkedin", "linked_in"), r"[A-Za-z0-9]{16}"),
+    KeyedFormat("vault-unseal-key", ("unseal",), r"(?:[A-Za-z0-9+/]{43,44}=?|[a-f0-9]{64,66})"),
+    KeyedFormat(
+        "kubernetes-token",
+        ("bootstrap-token", "bootstrap_token", "kubeadm"),
+        r"[a-z0-9]{6}\.[a-z0-9]{16}",
+    ),
+    KeyedFormat("cloudsmith-key", ("cloudsmith",), _HEX40),
+    KeyedFormat("chartmogul-key", ("chartmogul",), _LETTERS32),
+    KeyedFormat("coda-key", ("coda_", "codakey", "codatoken"), _UUID),
+    KeyedFormat("squarespace-key", ("squarespace",), _UUID),
+    KeyedFormat("sonar-token", ("sonar",), _HEX40),
+    KeyedFormat("mailjet-key", ("mailjet",), r"[A-Za-z0-9]{32}"),
     KeyedFormat("gitter-token", ("gitter",), _HEX40),
     KeyedFormat("codecov-token", ("codecov",), rf"(?:{_UUID}|[a-z0-9]{{32}})"),
     KeyedFormat("travis-token", ("travis",), r"[A-Za-z0-9_-]{22}"),

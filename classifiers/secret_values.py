@@ -12,13 +12,13 @@ from collections import Counter
 
 # What people write where a secret belongs: in a token of a published format, and anywhere.
 _BLANKED = re.compile(
-    r"x{5,}|\*{3,}|\.{3,}|#{4,}|0{10,}|…|example|your|placeholder|change[-_ ]?me|redacted|insert|"
-    r"abcdefghij|1234567890abcdef",
+    r"x{5,}|\*{3,}|\.{3,}|#{4,}|0{10,}|…|example|your|placeholder|change[-_ ]?me|redacted|insert",
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(
     r"x{4,}|\*{3,}|\.{3,}|_{4,}|-{6,}|#{3,}|0{8,}|…|example|sample|dummy|placeholder|"
-    r"change[-_ ]?me|replace|your|redacted|hidden|insert|<[^<>]*>|\[[A-Za-z_ -]+\]|fake|todo|"
+    r"change[-_ ]?me|replace|your|redacted|hidden|insert|<[^<>]*>|\[[A-Za-z_ -]+\]|"
+    r"(?<![a-z])fake(?![a-z])|todo|"
     r"(?:secret|key|token|value)[-_ ]?(?:here|goes)|not[-_ ]?(?:a[-_ ])?real|lorem|foobar",
     re.IGNORECASE,
 )
@@ -38,7 +38,7 @@ _ORDINARY = re.compile(
     r"this|is|a|an|of|for|to|and|or|not|no|db|database|mysql|postgres|postgresql|mongo|redis|app|"
     r"hash(?:ed)?|encrypted|plain|auth|bearer|basic|client|access|refresh|jwt|session|field|name|"
     r"type|input|form|email|id|data|here|very|long|hello|world|foo|bar|baz|qwerty|abc|letmein|"
-    r"correct|horse|battery|staple|monkey|dragon|welcome|hunter|example",
+    r"correct|horse|battery|staple|monkey|dragon|welcome|hunter|example|fake",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[^\W\d_]+")
@@ -58,6 +58,9 @@ _CODE_WORD = re.compile(
 )
 _PART = re.compile(r"[A-Za-z]+\d{0,4}")
 _SYMBOL = re.compile(r"[^\w\s.,;()=:/+-]")
+# Five in a row are in no name, and in most random strings of 20 letters or more.
+_CONSONANTS = re.compile(r"[b-df-hj-np-tv-xz]{5}")
+_HEXADECIMAL = re.compile(r"[0-9a-f]{20,}|[0-9A-F]{20,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
@@ -112,6 +115,8 @@ def is_identifier(value: str) -> bool:
     """Whether a value is a name in code: `x25519.PublicKey`, `utf8_to_utf16`, `sha1TransformId`."""
     if _CODE_WORD.search(value):
         return True
+    if _is_unspeakable(value):
+        return False
     letters = sum(map(str.isalpha, value))
     cased = any(map(str.isupper, value)) and any(map(str.islower, value))
     few_digits = 4 * sum(map(str.isdigit, value)) < len(value)
@@ -122,15 +127,32 @@ def is_identifier(value: str) -> bool:
     return len(parts) > 3 and 4 * names >= 3 * len(parts)
 
 
+def _is_unspeakable(value: str) -> bool:
+    # `HTTPSProxy` has such a row, but of capitals.
+    longest = max(re.split(r"[^A-Za-z0-9]+", value), key=len)
+    return len(longest) >= 16 and bool(
+        _CONSONANTS.search(longest.lower() if longest.isupper() else longest)
+    )
+
+
 def looks_random(value: str) -> bool:
     """Whether nobody would have made a value up: no words, identifiers, dates, versions, paths."""
     digits = sum(map(str.isdigit, value))
     letters = sum(map(str.isalpha, value))
     if not digits or not letters or is_placeholder(value) or entropy(value) < 2.7:
         return False
-    if is_uuid(value):
+    if is_uuid(value) or _HEXADECIMAL.fullmatch(value):
         return True
+    if _is_unspeakable(value):
+        return digits > 1
     return _changes(value) >= max(4, 0.2 * (digits + letters)) and not is_identifier(value)
+
+
+def is_token(value: str) -> bool:
+    """Whether a value of a token's form, beside its service's name, is one: random, or a row of
+    letters that is too long for a word."""
+    letters = value.isalpha() and len(value) >= 20 and (value.islower() or value.isupper())
+    return looks_random(value) or (letters and len(set(value)) > 8 and not is_placeholder(value))
 
 
 def is_opaque(value: str) -> bool:
@@ -142,7 +164,7 @@ def is_opaque(value: str) -> bool:
     if not any(map(str.isdigit, value)) or entropy(value) < 2.7:
         return False
     if value.replace(":", "").isalnum():
-        return _changes(value) >= 3 and not is_identifier(value)
+        return not is_identifier(value) and (_changes(value) >= 3 or _is_unspeakable(value))
     return looks_random(value)
 
 
@@ -182,8 +204,15 @@ def is_password_of_url(value: str) -> bool:
 
 def is_user_and_password(value: str) -> bool:
     """Whether `user:password` holds a real password."""
-    password = value.partition(":")[2]
+    user, _, password = value.partition(":")
+    if not password.strip("\"'"):
+        return looks_random(user) or is_strong(user)  # a key in place of a name
     return len(password) > 3 and is_password_of_url(password)
+
+
+def is_written_out(value: str) -> bool:
+    """Whether a value is more than a place to fill in: for where nothing else is written."""
+    return not is_placeholder(value) and any(map(str.isalnum, value))
 
 
 def is_basic_credential(value: str) -> bool:

@@ -24,9 +24,11 @@ from guardrail.classifiers.secret_values import (
     is_opaque,
     is_password_of_url,
     is_strong,
+    is_token,
     is_user_and_password,
     is_uuid,
     is_wrapped_jwt,
+    is_written_out,
     looks_random,
 )
 from guardrail.detector import Context
@@ -68,6 +70,7 @@ def secret_pattern_rules() -> list[PatternRule]:
             row.needs,
             check=lambda token: not is_blanked(token),
             starts=row.starts,
+            gate=row.gate,
         )
         for number, row in enumerate(TOKEN_FORMATS)
     ]
@@ -79,9 +82,7 @@ def secret_pattern_rules() -> list[PatternRule]:
         )
         name = f"{keyed.kind} by name {number}"
         rules.append(
-            PatternRule(
-                name, keyed.kind, pattern, 0.8, keyed.words, check=looks_random, starts=True
-            )
+            PatternRule(name, keyed.kind, pattern, 0.8, keyed.words, check=is_token, starts=True)
         )
     return rules + list(_RULES)
 
@@ -102,7 +103,7 @@ _WEAK_STARTS = (
 _WEAK = "|".join(_WEAK_STARTS)
 _TAIL = r"""[\w.-]{0,40}["'`\])]{0,3}"""
 _JOIN = (
-    r"(?:\s{0,4}(?::?\s{0,2}[A-Za-z_?]{1,12}\s{0,2}=|\[\d{0,4}\]\s{0,3}=|:{0,3}=|=>|[=!]==?|\?=|"
+    r"(?:\s{0,20}(?::?\s{0,2}[A-Za-z_?]{1,12}\s{0,2}=|\[\d{0,4}\]\s{0,3}=|:{0,3}=|=>|[=!]==?|\?=|"
     r"[.+]=|<-|:|,)\s{0,4}@?|[ \t]{1,5})"
 )
 _QUOTED = r"""(?P<q>["'`])(?P<value>(?:(?!(?P=q))[^\n]){4,300})(?P=q)"""
@@ -112,6 +113,8 @@ _NOT = (
     r"id[\"']?\s{0,3}[:=]))"
 )
 _NAME = rf"(?i:{_WEAK})(?:{_NOT}[\w.-]){{0,40}}"
+
+_USER_OF_URL = r"://[^\s:/@\"'<>`]{0,100}:[^\s/@\"'<>`]{3,200}@"
 
 _RULES = (
     PatternRule(
@@ -160,6 +163,16 @@ _RULES = (
         check=is_wrapped_jwt,
         starts=True,
     ),
+    # Damaged, cut or made up, and of the form all the same.
+    PatternRule(
+        "jwt form",
+        "jwt",
+        r"(?<![\w.])ey[\w-]{16,2000}\.ey[\w/\\-]{16,8000}\.(?:[\w/\\-]{10,8000}={0,2})?",
+        0.7,
+        ("ey",),
+        check=is_written_out,
+        starts=True,
+    ),
     PatternRule(
         "github checksum",
         "github-token",
@@ -176,7 +189,29 @@ _RULES = (
         r"(?P<value>[^\s/@\"'<>`]{3,200})@[\w.\[%{$-]",
         0.95,
         ("://",),
+        gate=_USER_OF_URL,
         check=is_password_of_url,
+    ),
+    # On a host of the public network even a plain word is a password that somebody set.
+    PatternRule(
+        "public url",
+        "url-password",
+        r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s:/@\"'<>`]{0,100}:"
+        r"(?P<value>[^\s/@\"'<>`]{3,200})@(?![\w.-]{0,100}(?:example|internal|local|test|domain|your))"
+        r"(?:[\w-]{1,63}\.){1,6}[a-z]{2,18}(?![\w.])",
+        0.8,
+        ("://",),
+        gate=_USER_OF_URL,
+        check=is_written_out,
+    ),
+    PatternRule(
+        "netrc",
+        "password",
+        r"(?i:login)\s{1,8}[^\s\"']{2,80}\s{1,8}(?i:password)\s{1,4}(?P<value>[^\s\"'<>]{4,100})",
+        0.8,
+        ("login",),
+        check=is_password_of_url,
+        starts=True,
     ),
     PatternRule(
         "basic",
@@ -201,7 +236,7 @@ _RULES = (
         "curl",
         "password",
         r"(?i:curl\b)(?:[^\n]|\\\n){0,400}?\s(?:-u|--user)[ =]{0,3}"
-        r"[\"']?(?P<value>[^\s\"':]{0,100}:[^\s\"']{4,100})",
+        r"[\"']?(?P<value>[^\s\"':]{0,100}[\"']?:(?:[\"']?[^\s\"']{4,100}|(?=[\s\"']|$)))",
         0.9,
         ("curl",),
         check=is_user_and_password,
@@ -265,9 +300,18 @@ _RULES = (
         starts=True,
     ),
     PatternRule(
+        "manifest from below",
+        "credential",
+        r"(?:data|stringData):\s{0,20}[\w.-]{1,80}:\s{0,3}[\"']?(?P<value>[A-Za-z0-9+/]{8,4000}={0,2})[\"']?\s"
+        r"[\s\S]{0,1500}?\b(?i:kind:\s{0,3}[\"']?secret)\b",
+        0.7,
+        ("data:", "stringdata:"),
+        starts=True,
+    ),
+    PatternRule(
         "weak quoted",
         "credential",
-        rf"{_NAME}[\"'`\])]{{0,3}}{_NOT}{_JOIN}(?P<q>[\"'`])(?P<value>[\w+/=.~:-]{{14,400}})(?P=q)",
+        rf"{_NAME}[\"'`\])]{{0,3}}{_NOT}{_JOIN}(?P<q>[\"'`])(?P<value>[\w+/=.~:-]{{10,400}})(?P=q)",
         0.65,
         _WEAK_STARTS,
         check=is_opaque,
@@ -289,6 +333,16 @@ _RULES = (
         r"(?P<value>(?=[A-Za-z_+/.~-]{0,40}\d)[A-Za-z0-9_][A-Za-z0-9_+/.~-]{14,400}={0,3})",
         0.6,
         _WEAK_STARTS,
+        check=looks_random,
+        starts=True,
+    ),
+    PatternRule(
+        "joined",
+        "credential",
+        r"(?i:key|token|secret|private|access)[-_. ]{1,3}(?P<value>[A-Za-z0-9]{20,200}|"
+        r"[A-Za-z0-9]{8}(?:-[A-Za-z0-9]{4}){3}-[A-Za-z0-9]{12})(?![\w/.-])",
+        0.6,
+        ("key", "token", "secret", "private", "access"),
         check=looks_random,
         starts=True,
     ),

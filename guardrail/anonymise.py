@@ -18,8 +18,8 @@ from typing import Any
 from guardrail.detector import Context
 from guardrail.errors import SecretKeyError, UsageError
 from guardrail.keys import Key
-from guardrail.policy import OperatorSettings, RedactionSettings
-from guardrail.redact import Operator, Redaction
+from guardrail.policy_settings import OperatorSettings, RedactionSettings
+from guardrail.redaction import Operator, Redaction
 from guardrail.text import canonicalise
 
 TOKEN = 12

@@ -13,24 +13,26 @@ from typing import overload
 
 from guardrail.anonymise import Anonymiser
 from guardrail.detector import Context, Detector, Entitlements
+from guardrail.detector_settings import (
+    MemorizationSettings,
+    OverlapSettings,
+    PassagesSettings,
+    PiiSettings,
+    SecretsSettings,
+)
 from guardrail.errors import UsageError
 from guardrail.filter import Filter
 from guardrail.findings import Verdict
 from guardrail.indexes.detectors import OverlapDetector, PhraseDetector
 from guardrail.indexes.excuses import Excuses
+from guardrail.indexes.index import Index
 from guardrail.indexes.manifest import peek_manifest
 from guardrail.indexes.passage_detector import PassageDetector
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.keys import PUBLIC_KEY, Key, key_from_environment, key_from_hook, load_key
-from guardrail.policy import (
-    KeySource,
-    OverlapSettings,
-    PassagesSettings,
-    PiiSettings,
-    Policy,
-    SecretsSettings,
-)
+from guardrail.policy import Policy
 from guardrail.policy_file import default_policy, load_policy
+from guardrail.policy_settings import KeySource
 from guardrail.stream import StreamFilter
 
 StrPath = str | os.PathLike[str]
@@ -178,10 +180,18 @@ class Guardrail:
             return stream.over_async(chunks)
         return stream.over(chunks)
 
+    def indexes(self) -> dict[str, Index]:
+        """The indexes in use, by folder, as they are now."""
+        return {str(watched.path): watched.current() for watched in self._indexes}
+
     def health(self) -> dict[str, str]:
-        """What is wrong, by index folder: a newer state on disk that cannot be used, or damage.
-        Empty where all is well."""
-        problems = {}
+        """What is wrong, by index folder: a newer state on disk that cannot be used, or damage;
+        and by detector, for those that watch themselves. Empty where all is well."""
+        problems: dict[str, str] = {}
+        for detector in self._filter.detectors:
+            watch = getattr(detector, "health", None)
+            for what, problem in (watch() if watch else {}).items():
+                problems[f"{detector.name}: {what}"] = problem
         for watched in self._indexes:
             index = watched.current()
             problem = index.damage or watched.problem
@@ -226,6 +236,9 @@ class _Assembly:
     def declared(self) -> list[Detector]:
         detectors: list[Detector] = []
         for name, settings in self._policy.detectors.items():
+            if isinstance(settings, MemorizationSettings):
+                detectors.append(_memorization(name, settings))
+                continue
             if isinstance(settings, PiiSettings):
                 detectors.append(_pii(name, settings))
                 continue
@@ -317,6 +330,26 @@ def _pii(name: str, settings: PiiSettings) -> Detector:
         allow_list=settings.allow_list or (),
         allow_list_match=settings.allow_list_match,
     )
+
+
+def _memorization(name: str, settings: MemorizationSettings) -> Detector:
+    # Loads torch and transformers, which only policies with such a detector need.
+    from guardrail.classifiers.memorization.calibration import load_calibration
+    from guardrail.classifiers.memorization.detector import MemorizationDetector
+    from guardrail.classifiers.memorization.scorer import MemorizationScorer
+
+    scorer = MemorizationScorer(
+        settings.target,
+        settings.reference,
+        settings.shards,
+        load_calibration(settings.calibration),
+        upstream_only=settings.upstream_only,
+        decoding=settings.decoding,
+        device=settings.device,
+        dtype=settings.dtype,
+        fallback=settings.fallback,
+    )
+    return MemorizationDetector(name, scorer, settings.threshold)
 
 
 def key_from(source: KeySource | None) -> Key:

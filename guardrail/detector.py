@@ -111,3 +111,16 @@ class WholeDetector(LiveDetector, Protocol):
     """
 
     def scan_whole(self, text: CanonicalText, context: Context) -> Sequence[Finding]: ...
+
+
+@runtime_checkable
+class CostlyDetector(Detector, Protocol):
+    """A detector that runs after the others, and only where its findings could change the verdict.
+
+    `kinds` are the kinds of all its findings. Where it does not run, the verdict's coverage says 0
+    for it, without a failure. It sees the text as it was written: neither what disguises in it say,
+    nor the redacted text. In a stream it judges every sentence.
+    """
+
+    @property
+    def kinds(self) -> frozenset[str]: ...

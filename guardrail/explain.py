@@ -5,12 +5,14 @@ They repeat no text: of the response and of the corpus they name places, lengths
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from guardrail.findings import Finding
-from guardrail.policy import Condition, Policy, Rule, split_rule
+from guardrail.policy import Policy
+from guardrail.rule_matching import kinds_beside, split_rule
+from guardrail.rules import Condition, Rule
 
 _EXCUSES = {
     "background": "it is public: the background holds it",
@@ -89,13 +91,15 @@ class Explanation:
         }
 
 
-def explain(policy: Policy, finding: Finding) -> Explanation:
-    """Why a policy decided as it did about a finding of one of its verdicts."""
+def explain(policy: Policy, finding: Finding, findings: Sequence[Finding] = ()) -> Explanation:
+    """Why a policy decided as it did about a finding of one of its verdicts, beside the other
+    `findings` of that verdict."""
     if finding.evidence.excuse is not None:
         return Explanation(f"allowed: {_EXCUSES[finding.evidence.excuse]}", None, ())
+    (near,) = kinds_beside([finding], findings)
     trials = []
     for rule in policy.rules:
-        trials.append(_trial(rule, finding))
+        trials.append(_trial(rule, finding, near))
         if trials[-1].matches and not rule.shadow:
             break
     decided, _, _ = split_rule(finding.rule)
@@ -106,17 +110,17 @@ def explain(policy: Policy, finding: Finding) -> Explanation:
     )
 
 
-def _trial(rule: Rule, finding: Finding) -> Trial:
+def _trial(rule: Rule, finding: Finding, near: frozenset[str]) -> Trial:
     return Trial(
         rule.name,
         str(rule.action),
         rule.shadow,
-        tuple(_compare(rule.when, finding)),
-        tuple(tuple(_compare(condition, finding)) for condition in rule.when.any or ()),
+        tuple(_compare(rule.when, finding, near)),
+        tuple(tuple(_compare(condition, finding, near)) for condition in rule.when.any or ()),
     )
 
 
-def _compare(condition: Condition, finding: Finding) -> Iterator[Comparison]:
+def _compare(condition: Condition, finding: Finding, near: frozenset[str]) -> Iterator[Comparison]:
     evidence = finding.evidence
     had: Any
     for name, had in (
@@ -124,10 +128,11 @@ def _compare(condition: Condition, finding: Finding) -> Iterator[Comparison]:
         ("kind", finding.kind),
         ("collection", evidence.collection),
         ("label", evidence.labels),
+        ("overlaps", tuple(sorted(near))),
     ):
         wanted = getattr(condition, name)
         if wanted is not None:
-            given = set(had) if name == "label" else {had}
+            given = set(had) if isinstance(had, tuple) else {had}
             yield Comparison(name, wanted, had, not given.isdisjoint(wanted))
     for what, had in (
         ("length", evidence.matched),

@@ -6,11 +6,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import monotonic, perf_counter
 
-from guardrail.detector import EMPTY_CONTEXT, Context, Detector, Unfinished, WholeDetector
+from guardrail.detector import (
+    EMPTY_CONTEXT,
+    Context,
+    CostlyDetector,
+    Detector,
+    Unfinished,
+    WholeDetector,
+)
 from guardrail.errors import GuardrailError, UsageError
 from guardrail.findings import Action, Failure, Finding, Verdict
 from guardrail.policy import Policy
-from guardrail.redact import Redaction, Seam, redact_parts, seams
+from guardrail.redact import Seam, redact_parts, seams
+from guardrail.redaction import Redaction
 from guardrail.text import CanonicalText, canonicalise, join_surrogates
 from guardrail.views.unmask import unmask, unmasked_findings
 
@@ -38,6 +46,8 @@ class Filter:
                 raise UsageError(f"two detectors are called {name!r}; give each its own name")
         self.policy = policy
         self.detectors = tuple(detectors)
+        self._costly = tuple(d for d in detectors if isinstance(d, CostlyDetector))
+        self._others = tuple(d for d in detectors if not isinstance(d, CostlyDetector))
         self.redaction = redaction or (lambda _: policy.redactor)
 
     def check(self, response: str, context: Context = EMPTY_CONTEXT) -> Verdict:
@@ -50,8 +60,9 @@ class Filter:
             raise UsageError(f"a response is a string, not {type(response).__name__}")
         began = perf_counter()
         timings: dict[str, float] = {}
+        coverage = dict.fromkeys((detector.name for detector in self.detectors), 1.0)
         response = join_surrogates(response)
-        findings, failures = self._scan(response, context, timings)
+        findings, failures = self._scan(response, context, timings, coverage)
         decision = self.policy.decide(findings, failures)
         action, text = decision.action, response
         if action is Action.REDACT:
@@ -63,47 +74,64 @@ class Filter:
                 action = Action.REFUSE
         if action is Action.REFUSE:
             text = self.policy.refusal
-        coverage = dict.fromkeys((detector.name for detector in self.detectors), 1.0)
         for failure in failures:
             coverage[failure.detector] = failure.covered
         timings["total"] = perf_counter() - began
         return Verdict(action, text, decision.findings, tuple(failures), coverage, timings)
 
     def _scan(
-        self, response: str, context: Context, timings: dict[str, float]
+        self,
+        response: str,
+        context: Context,
+        timings: dict[str, float],
+        coverage: dict[str, float] | None = None,
     ) -> tuple[list[Finding], list[Failure]]:
+        """What is found. Costly detectors run where `coverage` is given, which tells whether."""
         began = perf_counter()
         try:
             text = canonicalise(response)
         except Exception as error:
-            return [], self._all_fail(reason(error))
+            return [], _all_fail(self.detectors, reason(error))
         timings["canonical"] = perf_counter() - began
         findings, failures = self._detect(text, context, timings)
         began = perf_counter()
+        masked = None
         try:
             masked = unmask(response)
         except Exception as error:
-            return findings, [*failures, *self._all_fail(reason(error))]
+            failures += _all_fail(self._others, reason(error))
         timings["views"] = perf_counter() - began
         if masked is not None:
             found, failed = self._detect(masked.text, context, timings)
             findings += unmasked_findings(masked, found, findings)
             failures += failed
             if masked.unseen is not None:
-                failures += self._all_fail(masked.unseen)
-        return findings, list(dict.fromkeys(failures))
+                failures += _all_fail(self._others, masked.unseen)
+        failures = list(dict.fromkeys(failures))
+        if coverage is None:
+            return findings, failures
+        words = len(response.split())
+        for place, costly in enumerate(self._costly):
+            later = frozenset[str]().union(*(other.kinds for other in self._costly[place + 1 :]))
+            if self.policy.may_change(costly, later, findings, failures, words):
+                found, failed = self._detect(text, context, timings, [(costly.name, costly.scan)])
+                findings, failures = findings + found, failures + failed
+            else:
+                coverage[costly.name] = 0.0
+        return findings, failures
 
     def scan_segment(
         self, response: str, context: Context = EMPTY_CONTEXT
     ) -> tuple[list[Finding], list[Failure]]:
         """What a stream asks about a whole segment besides what its detectors find in it by
-        themselves: what is found in its views, and what a `WholeDetector` cannot tell before."""
+        themselves: what is found in its views, and what a `WholeDetector` cannot tell before.
+        Costly detectors are not asked."""
         try:
             text = canonicalise(response)
             masked = unmask(response)
         except Exception as error:
-            return [], self._all_fail(reason(error))
-        whole = [(d.name, d.scan_whole) for d in self.detectors if isinstance(d, WholeDetector)]
+            return [], _all_fail(self._others, reason(error))
+        whole = [(d.name, d.scan_whole) for d in self._others if isinstance(d, WholeDetector)]
         findings, failures = self._detect(text, context, {}, whole)
         if masked is not None:
             plain, _ = self._detect(text, context, {})
@@ -111,11 +139,8 @@ class Filter:
             findings += unmasked_findings(masked, found, plain)
             failures += failed
             if masked.unseen is not None:
-                failures += self._all_fail(masked.unseen)
+                failures += _all_fail(self._others, masked.unseen)
         return findings, list(dict.fromkeys(failures))
-
-    def _all_fail(self, reason: str) -> list[Failure]:
-        return [Failure(detector.name, reason) for detector in self.detectors]
 
     def _detect(
         self,
@@ -124,10 +149,10 @@ class Filter:
         timings: dict[str, float],
         scans: Sequence[tuple[str, Scan]] | None = None,
     ) -> tuple[list[Finding], list[Failure]]:
-        """The findings and failures of some scans, by the names of their detectors; of all without
-        `scans`."""
+        """The findings and failures of some scans, by the names of their detectors; of all that are
+        not costly without `scans`."""
         if scans is None:
-            scans = [(detector.name, detector.scan) for detector in self.detectors]
+            scans = [(detector.name, detector.scan) for detector in self._others]
         findings: list[Finding] = []
         failures: list[Failure] = []
         ended = perf_counter()
@@ -163,6 +188,10 @@ class Filter:
         ]
         decision = self.policy.decide(met, failures)
         return bool(decision.redactions) or decision.action is Action.REFUSE
+
+
+def _all_fail(detectors: Sequence[Detector], reason: str) -> list[Failure]:
+    return [Failure(detector.name, reason) for detector in detectors]
 
 
 def reason(error: Exception) -> str:

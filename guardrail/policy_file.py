@@ -1,12 +1,7 @@
-"""Reads policies from YAML, and names file, line and allowed values where one cannot be obeyed.
-
-Plain YAML only: no tags that build objects, no aliases (a few lines of them can stand for
-gigabytes), no key twice, one document.
-"""
+"""Reads policies from YAML, and names file, line and allowed values where one cannot be obeyed."""
 
 from __future__ import annotations
 
-import difflib
 import os
 from importlib import resources
 from pathlib import Path
@@ -16,25 +11,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from guardrail.detector_settings import DetectorSettings
 from guardrail.errors import PolicyError
-from guardrail.policy import (
-    Condition,
-    DetectorSettings,
-    ExcuseSettings,
-    KeySource,
-    OperatorSettings,
-    Policy,
-    RedactionSettings,
-    Rule,
-    When,
-    rule_problems,
-)
-
-MAX_BYTES = 1 << 18
-MAX_DEPTH = 20
-MAX_PROBLEMS = 20
-
-_Place = tuple[str | int, ...]
+from guardrail.policy import Policy
+from guardrail.policy_settings import ExcuseSettings, KeySource, OperatorSettings, RedactionSettings
+from guardrail.rules import Condition, Rule, When, rule_problems
+from guardrail.yaml_file import Document, Place, read_text, shown, unknown_field
 
 
 def load_policy(path: str | os.PathLike[str]) -> Policy:
@@ -42,23 +24,8 @@ def load_policy(path: str | os.PathLike[str]) -> Policy:
 
     Raises PolicyError, which lists every problem, each with file, line and what is allowed.
     """
-    source = os.fspath(path)
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a usable file name"
-        raise PolicyError(f"cannot read the policy {source}: {reason}") from None
-    if len(data) > MAX_BYTES:
-        raise PolicyError(f"{source}: larger than {MAX_BYTES} bytes, the most a policy may have")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise PolicyError(
-            f"{source}:{line}: byte {error.start} is not UTF-8; save the file as UTF-8"
-        ) from None
-    return parse_policy(text, source, base=Path(path).parent)
+    text = read_text(path, "policy", PolicyError)
+    return parse_policy(text, os.fspath(path), base=Path(path).parent)
 
 
 def parse_policy(
@@ -66,7 +33,7 @@ def parse_policy(
 ) -> Policy:
     """The policy in a YAML text. `source` names it in errors; `base` is the folder against which
     relative paths in it are resolved (none: they stay relative). Raises PolicyError."""
-    document = _Document(text, source)
+    document = Document(text, source, "policy", "version and rules", PolicyError)
     try:
         policy = Policy.model_validate(
             document.value, context=None if base is None else {"base": base}
@@ -110,134 +77,11 @@ def show(policy: Policy) -> str:
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=96)
 
 
-# --- YAML with lines --------------------------------------------------------------------------
-
-
-class _Document:
-    """The values of a YAML text, the line of each, and the problems found so far."""
-
-    def __init__(self, text: str, source: str) -> None:
-        self.source = source
-        self.problems: list[tuple[int, _Place, str]] = []
-        self._lines: dict[_Place, int] = {(): 1}
-        try:
-            _refuse_tricks(text, source)
-            loader = yaml.SafeLoader(text)
-            try:
-                root = loader.get_single_node()
-                self.value = None if root is None else self._value(loader, root, ())
-            finally:
-                loader.dispose()
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = mark.line + 1 if mark else 1
-            reason = _clip(error.problem or error.context or "unreadable")
-            raise PolicyError(f"{source}:{line}: not YAML: {reason}") from None
-        except yaml.reader.ReaderError as error:
-            line = text.count("\n", 0, error.position) + 1
-            raise PolicyError(
-                f"{source}:{line}: holds the character U+{ord(text[error.position]):04X}, which "
-                "YAML does not allow"
-            ) from None
-        if self.value is None:
-            raise PolicyError(f"{source}: empty; a policy needs at least version and rules")
-        if not isinstance(self.value, dict):
-            raise PolicyError(
-                f"{source}:1: given {_given(self.value)}; a policy is a mapping of fields such as "
-                "version and rules"
-            )
-
-    def _value(self, loader: yaml.SafeLoader, node: yaml.Node, place: _Place) -> Any:
-        self._lines.setdefault(place, node.start_mark.line + 1)
-        if isinstance(node, yaml.SequenceNode):
-            return [
-                self._value(loader, item, (*place, number))
-                for number, item in enumerate(node.value)
-            ]
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(loader, node, place)
-        try:
-            return loader.construct_object(node, deep=True)
-        except yaml.YAMLError:
-            self.add(place, f"given {_given(node.value)}; put it in quotes")
-        except (ValueError, OverflowError):
-            self.add(place, "given a number or date that cannot be read")
-        return None
-
-    def _mapping(
-        self, loader: yaml.SafeLoader, node: yaml.MappingNode, place: _Place
-    ) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode) or not key_node.tag.endswith(":str"):
-                self.problems.append(
-                    (line, place, "given a field name that is not text; put it in quotes")
-                )
-                continue
-            key = key_node.value
-            if key in values:
-                first = self._lines[(*place, key)]
-                self.problems.append(
-                    (line, (*place, key), f"given twice, first on line {first}; keep one of them")
-                )
-                continue
-            self._lines[(*place, key)] = line
-            values[key] = self._value(loader, value_node, (*place, key))
-        return values
-
-    def add(self, place: _Place, message: str) -> None:
-        """Note a problem at a place, or at what stands around it where it has no line."""
-        known = place
-        while known not in self._lines:
-            known = known[:-1]
-        if not any(
-            other == place and line == self._lines[known] for line, other, _ in self.problems
-        ):
-            self.problems.append((self._lines[known], place, message))
-
-    def check(self) -> None:
-        """Raise PolicyError if there were problems."""
-        if not self.problems:
-            return
-        lines = [
-            f"{self.source}:{line}: {_spelled(place)}{message}"
-            for line, place, message in sorted(self.problems, key=lambda problem: problem[0])
-        ]
-        if len(lines) > MAX_PROBLEMS:
-            lines[MAX_PROBLEMS:] = [f"{self.source}: and {len(lines) - MAX_PROBLEMS} more problems"]
-        raise PolicyError("\n".join(lines))
-
-
-def _refuse_tricks(text: str, source: str) -> None:
-    """Refuse, before anything is built, what only makes a policy hard to read or to load."""
-    depth = documents = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        problem = ""
-        if isinstance(event, yaml.AliasEvent):
-            problem = "aliases (*name) are not supported; write the value out"
-        elif isinstance(event, yaml.NodeEvent) and getattr(event, "tag", None) is not None:
-            problem = "tags (!name) are not supported; write plain values"
-        elif isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
-            depth += 1
-            if depth > MAX_DEPTH:
-                problem = f"nested deeper than {MAX_DEPTH} levels"
-        elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
-            depth -= 1
-        elif isinstance(event, yaml.DocumentStartEvent):
-            documents += 1
-            if documents > 1:
-                problem = "a second document starts here; a policy is one document"
-        if problem:
-            line = event.start_mark.line + 1 if event.start_mark else 1
-            raise PolicyError(f"{source}:{line}: {problem}")
-
-
 # --- messages ---------------------------------------------------------------------------------
 
 _TEXTS = (
-    *("detector", "kind", "collection", "label"),
-    *("files", "indexes", "background", "kinds", "allow_list"),
+    *("detector", "kind", "collection", "label", "overlaps"),
+    *("files", "indexes", "background", "shards", "kinds", "allow_list"),
 )
 _DETECTORS: dict[str, type[BaseModel]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
@@ -245,22 +89,23 @@ _DETECTORS: dict[str, type[BaseModel]] = {
 }
 
 
-def _explained(detail: ErrorDetails, document: Any) -> tuple[_Place, str]:
+def _explained(detail: ErrorDetails, document: Any) -> tuple[Place, str]:
     """The place of one of pydantic's errors in the document, and a message about it."""
     place = _place(detail["loc"], document)
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
-    given = f"given {_given(value)}"
+    given = f"given {shown(value)}"
     if kind == "missing":
         return place, "missing; it has no default"
     if kind == "extra_forbidden":
-        return place, _unknown_field(place, document)
+        allowed = list(_model(place[:-1], document).model_fields)
+        return place, unknown_field(str(place[-1]), allowed)
     if kind in ("key_source", "no_source", "order", "empty", "unused_text"):
         return place, detail["msg"]
     if kind == "union_tag_not_found":
         return (*place, "type"), f"missing; allowed: {', '.join(_DETECTORS)}"
     if kind == "union_tag_invalid":
         tag = value.get("type") if isinstance(value, dict) else value
-        return (*place, "type"), f"given {_given(tag)}; allowed: {', '.join(_DETECTORS)}"
+        return (*place, "type"), f"given {shown(tag)}; allowed: {', '.join(_DETECTORS)}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return place, f"{given}; a mapping of fields is needed"
     if kind == "tuple_type":
@@ -293,7 +138,7 @@ def _explained(detail: ErrorDetails, document: Any) -> tuple[_Place, str]:
     return place, f"{given}; {detail['msg']}"
 
 
-def _place(loc: _Place, document: Any) -> _Place:
+def _place(loc: Place, document: Any) -> Place:
     """A pydantic location without what it adds to the document's own keys and numbers."""
     place: list[str | int] = []
     value = document
@@ -310,15 +155,7 @@ def _place(loc: _Place, document: Any) -> _Place:
     return tuple(place)
 
 
-def _unknown_field(place: _Place, document: Any) -> str:
-    allowed = list(_model(place[:-1], document).model_fields)
-    name = str(place[-1])
-    close = difflib.get_close_matches(name, allowed, 1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
-    return f"unknown field{hint}; allowed: {', '.join(allowed)}"
-
-
-def _model(place: _Place, document: Any) -> type[BaseModel]:
+def _model(place: Place, document: Any) -> type[BaseModel]:
     """The model whose fields stand at a place."""
     match place:
         case ("rules", _, "when", "any", *_):
@@ -340,7 +177,7 @@ def _model(place: _Place, document: Any) -> type[BaseModel]:
     return Policy
 
 
-def _pattern(place: _Place) -> str:
+def _pattern(place: Place) -> str:
     if place and place[-1] == "hook":
         return "package.module:function"
     if place and place[-1] == "env":
@@ -348,7 +185,7 @@ def _pattern(place: _Place) -> str:
     return "up to 64 letters, digits, _, . and -, the first a letter or digit"
 
 
-def _between_parts(document: Any) -> list[tuple[_Place, str]]:
+def _between_parts(document: Any) -> list[tuple[Place, str]]:
     """Problems between rules and detectors, as far as single rules can be read."""
     rules: list[Rule | None] = []
     for value in document.get("rules") if isinstance(document.get("rules"), list) else ():
@@ -361,36 +198,3 @@ def _between_parts(document: Any) -> list[tuple[_Place, str]]:
         for value in (document.get("detectors"), document.get("failures"))
     )
     return rule_problems(rules, detectors, failures)
-
-
-def _spelled(place: _Place) -> str:
-    text = ""
-    for part in place:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += f".{_clip(part)}" if text else _clip(part)
-    return f"{text}: " if text else ""
-
-
-def _given(value: Any) -> str:
-    """A value as messages show it: its own words where they are short, else what it is."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return repr(_clip(value))
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, int) and abs(value) >= 10**40:
-        return "a very large number"
-    return _clip(str(value))
-
-
-def _clip(text: str) -> str:
-    """At most 60 characters of a text, all printable."""
-    shown = "".join(char if char.isprintable() else "?" for char in text[:60])
-    return shown if len(text) <= 60 else shown + "…"

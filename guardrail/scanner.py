@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from guardrail.detector import Context, Detector, LiveDetector, Progress, Unfinished
+from guardrail.detector import Context, CostlyDetector, Detector, LiveDetector, Progress, Unfinished
 from guardrail.errors import GuardrailError
 from guardrail.filter import reason
 from guardrail.findings import Failure, Finding, Span
@@ -226,21 +226,25 @@ class Scanner:
     ) -> None:
         """`segments` judges whole segments besides the detectors; text waits for it if
         `hold_segments`."""
-        self._policy, self._context, self._clock = policy, context, clock
+        self._policy, self._clock = policy, clock
+        # Those of a whole response are not in step with its parts.
+        self._context = replace(context, logprobs=None)
         self._buffer = Buffer()
         self._tracks: list[Track] = [
-            _Segmented((detector.name,), _judge(detector), 0, max_wait, clock)
+            _Segmented((detector.name,), _judge(detector), _lookback(detector), max_wait, clock)
             if is_segmented(detector)
             else _Rolling(detector, policy)
             for detector in detectors
         ]
         self._unheld: Track | None = None
         if segments is not None:
-            names = (detector.name for detector in detectors)
+            names = [d.name for d in detectors if not isinstance(d, CostlyDetector)]
             track = _Segmented(names, segments, LOOKBACK, max_wait, clock)
             self._unheld = None if hold_segments else track
             self._tracks.append(track)
         self._ready: list[Finding] = []
+        self.beside: list[Finding] = []
+        """What the findings that were taken last may overlap, as far as the policy asks for it."""
         self.failures: list[Failure] = []
         self.coverage = {detector.name: 1.0 for detector in detectors}
 
@@ -253,6 +257,16 @@ class Scanner:
     def settled(self) -> int:
         """No finding that changes the text and was not taken yet starts before here, and no
         detector that must not fail has yet to see what is before."""
+        settled = self._known
+        if self._policy.compared:
+            # What overlaps a finding is known once all is known up to its end.
+            waiting = (f.span.start for f in self._ready if f.span.end > settled)
+            settled = min(settled, min(waiting, default=settled))
+        return settled
+
+    @property
+    def _known(self) -> int:
+        """All findings that start before here, and that change the text, are here."""
         policy = self._policy
         places = [self._buffer.end]
         for track in self._tracks:
@@ -272,7 +286,10 @@ class Scanner:
             try:
                 if deadline is not None and self._clock() > deadline:
                     raise _Late("the deadline had passed")
-                self._ready += track.advance(self._buffer, self._context, final=final)
+                found = list(track.advance(self._buffer, self._context, final=final))
+                self._ready += found
+                if self._policy.compared:
+                    self.beside += found
             except Exception as error:
                 covered = track.judged / max(1, self._buffer.end)
                 track.failures += [Failure(name, reason(error), covered) for name in track.names]
@@ -290,7 +307,14 @@ class Scanner:
         taken = [finding for finding in self._ready if finding.span.start < settled]
         self._ready = [finding for finding in self._ready if finding.span.start >= settled]
         taken.sort(key=lambda finding: (finding.span.start, -finding.span.end))
+        first = taken[0].span.start if taken else settled
+        self.beside = [finding for finding in self.beside if finding.span.end > first]
         return taken
+
+
+def _lookback(detector: Detector) -> int:
+    # What is recited shows in what goes on, not in a sentence by itself.
+    return LOOKBACK if isinstance(detector, CostlyDetector) else 0
 
 
 def _judge(detector: Detector) -> Judge:

@@ -162,7 +162,7 @@ class StreamFilter:
         self._failures += len(failures)
         if self._policy.decide((), failures).action is Action.REFUSE:
             return self._refuse("")
-        decision = self._policy.decide(scanner.take(), failures)
+        decision = self._policy.decide(scanner.take(), failures, scanner.beside)
         self._findings += decision.findings
         self._action = max(self._action, min(decision.action, Action.REDACT))
         cut = min(map(_refused_from, decision.findings), default=sys.maxsize)

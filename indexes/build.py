@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from guardrail.errors import CorpusIndexError, SourceError, UsageError
 from guardrail.indexes.documents import Unreadable
-from guardrail.indexes.grams import hash_grams, roll_grams
 from guardrail.indexes.identifiers import Identifiers, Identify, write_identifiers
 from guardrail.indexes.index import Index
 from guardrail.indexes.manifest import (
@@ -38,6 +37,7 @@ from guardrail.indexes.manifest import (
     sync_folder,
 )
 from guardrail.indexes.phrases import write_phrases
+from guardrail.indexes.query import make_query
 from guardrail.indexes.readers import ReadOptions, Unit, plan
 from guardrail.indexes.record_table import RecordRows, write_records
 from guardrail.indexes.records import RecordFinder, RecordRules, join_rules, rules_of
@@ -217,8 +217,7 @@ def search_once(index: Path, key: Key) -> None:
     not while somebody's first response waits (5 s; 0.01 s where they are cached already)."""
     opened = Index.open(index, key, check=False)
     units, _ = canonical_units("é" + "x" * 2 * opened.grid.gram)
-    rolled = roll_grams(units, opened.grid.gram, opened.gram_key)
-    opened.match(rolled, hash_grams(rolled, opened.gram_key), opened.grid.bound)
+    opened.match(make_query(units, opened.grid.gram, opened.gram_key), opened.grid.bound)
     for text in ("a record", "ein Datensatz, né?"):
         opened.records.find(canonicalise(text))
 

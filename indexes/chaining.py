@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from guardrail.indexes.grams import Hashes
-from guardrail.indexes.matching import DEAD, pack_tags, row_of, walk_back, walk_on
+from guardrail.indexes.grams import TAG
+from guardrail.indexes.matching import DEAD, row_of, walk_back, walk_on
 from guardrail.indexes.sealed import Words
 from guardrail.jit import kernel
 
@@ -38,7 +38,8 @@ BACK = 16
 @kernel()
 def find_runs(
     seeds: NDArray[np.uint64],
-    rolled: Hashes,
+    near: Words,
+    units: int,
     parameters: NDArray[np.uint64],
     tags: Words,
     starts: NDArray[np.uint32],
@@ -48,8 +49,7 @@ def find_runs(
     them, sorted."""
     gram = np.int64(parameters[0])
     stride = np.int64(parameters[1])
-    total = np.int64(len(rolled))
-    near = pack_tags(rolled)
+    total = np.int64(units - TAG + 1)
     runs = np.empty((len(seeds), 6), np.int64)
     count = 0
     for index in range(len(seeds)):
@@ -66,17 +66,17 @@ def find_runs(
             known = known or (same and runs[back, 1] >= at + gram)
         if known:
             continue
-        # From the position before: the seed's own tag is the first to agree.
+        # From the position before: the seed's own tags are the first to agree.
         right = walk_on(near, tags, parameters, at - 1, diagonal, total - 1)
-        if right < at:
+        if right < at + gram - TAG:
             continue
         left = walk_back(near, tags, parameters, at, diagonal, np.int64(0))
         left = max(left, origin - diagonal)
-        right = min(right, origin + np.int64(facts[row, 0]) - gram - diagonal)
-        if right < left:
+        right = min(right, origin + np.int64(facts[row, 0]) - TAG - diagonal)
+        if right < left + gram - TAG:
             continue
         runs[count, 0] = left
-        runs[count, 1] = right + gram
+        runs[count, 1] = right + TAG
         runs[count, 2] = row
         runs[count, 3] = left + diagonal - origin
         count += 1

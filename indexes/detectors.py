@@ -10,18 +10,19 @@ from guardrail.detector import Context, Progress
 from guardrail.findings import Evidence, Finding
 from guardrail.indexes.anchors import anchored_start
 from guardrail.indexes.excuses import Cutter, Excuse, Excuses
-from guardrail.indexes.grams import Hashes, hash_grams, roll_grams
 from guardrail.indexes.identifiers import Identifier
 from guardrail.indexes.index import Index
 from guardrail.indexes.near_findings import Chain, Chained, near_chains, near_findings
 from guardrail.indexes.phrases import PhraseMatch, PhraseSet, read_phrase_file
+from guardrail.indexes.query import Query, make_query
 from guardrail.indexes.record_findings import record_findings
 from guardrail.indexes.segment import Group, Segment
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.text import STRAY, CanonicalText, Units
 
 Passes = Callable[[int, int], bool]
-Hashed = Mapping[tuple[int, str], tuple[Hashes, Hashes]]
+# By gram length and identifier of the key.
+Queries = Mapping[tuple[int, str], Query]
 
 
 def _nothing(matched: int, words: int) -> bool:
@@ -69,7 +70,7 @@ class OverlapDetector:
         )
         chains = near_chains(text, search.chained, self._near_passes) if search.chained else []
         shared: list[_Run | Chain] = [*runs, *chains]
-        cutter = self._cutter(text.units, context, shared, search.hashed) if shared else None
+        cutter = self._cutter(text.units, context, shared, search.queries) if shared else None
         found = list(
             record_findings(self.name, text, context, search.indexes, self._excuses, cutter)
         )
@@ -117,18 +118,17 @@ class OverlapDetector:
         search = _Search(indexes, {}, [], [])
         for index in indexes:
             shape = (index.grid.gram, index.manifest.key_id)
-            if shape not in search.hashed:
-                rolled = roll_grams(text.units, index.grid.gram, index.gram_key)
-                search.hashed[shape] = rolled, hash_grams(rolled, index.gram_key)
-            rolled, hashes = search.hashed[shape]
+            if shape not in search.queries:
+                search.queries[shape] = make_query(text.units, index.grid.gram, index.gram_key)
+            query = search.queries[shape]
             bound, most = index.grid.bound, index.manifest.max_postings
-            for segment, matches, links in index.match(rolled, hashes, bound):
+            for segment, matches, links in index.match(query, bound):
                 if len(links):
                     search.chained.append(Chained(index, segment, links))
                 for start, end, row, origin, copies in matches.tolist():
                     if not all_runs and self._is_let_through(text, start, end):
                         continue
-                    first = anchored_start(segment, most, hashes, (start, end, row, origin))
+                    first = anchored_start(segment, most, query.hashes, (start, end, row, origin))
                     if end - first >= bound:
                         origin += first - start
                         run = _Run(first, end, row, origin, copies, segment, index)
@@ -144,17 +144,15 @@ class OverlapDetector:
         self, text: CanonicalText, context: Context, run: _Run, search: _Search
     ) -> Cutter | None:
         """What cuts a run, made from its units alone."""
-        last = run.end - run.index.grid.gram + 1
-        shape = (run.index.grid.gram, run.index.manifest.key_id)
-        rolled, hashes = search.hashed[shape]
-        inner = {shape: (rolled[run.start : last], hashes[run.start : last])}
         part = replace(run, start=0, end=run.end - run.start)
         units = text.units[run.start : run.end]
+        shape = (run.index.grid.gram, run.index.manifest.key_id)
+        inner = {shape: make_query(units, run.index.grid.gram, run.index.gram_key)}
         cutter = self._cutter(units, context, [part], inner)
         return None if cutter is None else cutter.shifted(run.start)
 
     def _cutter(
-        self, units: Units, context: Context, shared: Sequence[_Run | Chain], hashed: Hashed
+        self, units: Units, context: Context, shared: Sequence[_Run | Chain], queries: Queries
     ) -> Cutter | None:
         """What cuts the runs and chains; None where nothing excuses."""
         if self._excuses is None:
@@ -167,7 +165,7 @@ class OverlapDetector:
                     found += [Excuse(start, end, "entitled") for start, end in part.pieces]
             for index in {id(part.index): part.index for part in shared}.values():
                 shape = (index.grid.gram, index.manifest.key_id)
-                found += self._excuses.entitled_documents(index, *hashed[shape], entitlements)
+                found += self._excuses.entitled_documents(index, queries[shape], entitlements)
         return Cutter(found, self._excuses.least) if found else None
 
     def _cut(self, text: CanonicalText, run: _Run, cutter: Cutter | None) -> Iterator[Finding]:
@@ -244,7 +242,7 @@ class _Search:
     """What the indexes hold of a text."""
 
     indexes: list[Index]
-    hashed: dict[tuple[int, str], tuple[Hashes, Hashes]]
+    queries: dict[tuple[int, str], Query]
     runs: list[_Run]
     chained: list[Chained]
 

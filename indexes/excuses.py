@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.detector import Context, Entitlements
-from guardrail.indexes.grams import GramKey, Hashes, hash_grams, roll_grams
+from guardrail.indexes.grams import GramKey, Hashes, roll_grams
 from guardrail.indexes.index import Index
+from guardrail.indexes.query import Query, make_query
 from guardrail.indexes.runs import document_key
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.keys import new_key
@@ -84,16 +85,16 @@ class Excuses:
 
     def _public(self, units: Units, watched: WatchedIndex) -> list[Excuse]:
         index = watched.current()
-        rolled = roll_grams(units, index.grid.gram, index.gram_key)
+        query = make_query(units, index.grid.gram, index.gram_key)
         least = max(self.least, index.grid.bound)
         return [
             Excuse(start, end, "background")
-            for _, matches, _ in index.match(rolled, hash_grams(rolled, index.gram_key), least)
+            for _, matches, _ in index.match(query, least)
             for start, end in matches[:, :2].tolist()
         ]
 
     def entitled_documents(
-        self, index: Index, rolled: Hashes, hashes: Hashes, entitlements: Entitlements
+        self, index: Index, query: Query, entitlements: Entitlements
     ) -> list[Excuse]:
         """Runs shared with the single documents that a request is entitled to. They are searched
         for alone, as of the documents that hold one run the search names only the first."""
@@ -103,7 +104,7 @@ class Excuses:
         for segment in index.segments if names else ():
             only = np.isin(segment.table["key"], keys)
             if only.any():
-                matches, _ = segment.match(rolled, hashes, index.grid.bound, only)
+                matches, _ = segment.match(query, index.grid.bound, only)
                 found += [Excuse(s, e, "entitled") for s, e in matches[:, :2].tolist()]
         return found
 

@@ -3,8 +3,11 @@
 A gram's fingerprint starts as a rolling polynomial over its units with a secret odd base (modulo
 2^64). What an index is searched by is SipHash-2-4 (Aumasson and Bernstein 2012) of that, with a
 secret key. Base and key come from the master key, so that without it a hash says nothing about the
-gram. The polynomial itself never leaves memory; two mixed bits of it, the gram's tag, are stored
-masked (see `sealed.WordKey`).
+gram. The polynomial itself never leaves memory.
+
+Besides, the `TAG` units at each unit have a tag, two bits of a keyed hash of them, which is stored
+masked (see `sealed.WordKey`): what tells, unit by unit, how far a match goes, and where a copy goes
+on behind an edit.
 """
 
 from __future__ import annotations
@@ -19,6 +22,11 @@ from guardrail.keys import Key
 from guardrail.text import Units
 
 Hashes = NDArray[np.uint64]
+
+# Units that a tag depends on. A tag of fewer says more of a short run (n units in common have
+# n - TAG + 1 tags in common); one of more says more of a single unit that differs (none of the tags
+# that it has a part in tells it with a probability of one in 4 ** TAG).
+TAG = 4
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -76,16 +84,23 @@ def _hash(rolled: Hashes, k0: np.uint64, k1: np.uint64) -> Hashes:
     return hashes
 
 
-@kernel(inline=True)
-def tag_of(rolled: np.uint64) -> np.uint64:
-    """Two bits on which every unit of a gram has its effect: what tells, unit by unit, how far a
-    match goes. Without mixing, the last unit would hardly reach the upper bits, nor the first the
-    lower ones (the multipliers are MurmurHash3's finaliser)."""
-    rolled ^= rolled >> np.uint64(33)
-    rolled *= np.uint64(0xFF51AFD7ED558CCD)
-    rolled ^= rolled >> np.uint64(33)
-    rolled *= np.uint64(0xC4CEB9FE1A85EC53)
-    return rolled >> np.uint64(62)
+@kernel()
+def write_tags(units: Units, base: np.uint64, tags: NDArray[np.uint64], position: int) -> None:
+    """Store the tags of units in words that hold zeros there, 32 a word, from number `position` on:
+    n - TAG + 1 of them."""
+    last = np.uint64(0)
+    for index in range(len(units)):
+        last = (last << np.uint64(8)) | np.uint64(units[index])
+        if index < TAG - 1:
+            continue
+        # The multipliers are MurmurHash3's finaliser: each unit has its effect on the upper bits.
+        mixed = (last & np.uint64((1 << (8 * TAG)) - 1)) * base
+        mixed ^= mixed >> np.uint64(33)
+        mixed *= np.uint64(0xFF51AFD7ED558CCD)
+        mixed ^= mixed >> np.uint64(33)
+        mixed *= np.uint64(0xC4CEB9FE1A85EC53)
+        place = position + index - (TAG - 1)
+        tags[place >> 5] |= (mixed >> np.uint64(62)) << np.uint64(2 * (place & 31))
 
 
 @kernel(inline=True)

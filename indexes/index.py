@@ -12,11 +12,12 @@ import numpy as np
 
 from guardrail.errors import CorpusIndexError, IndexDamagedError
 from guardrail.indexes.chaining import Runs
-from guardrail.indexes.grams import GramKey, Hashes
+from guardrail.indexes.grams import GramKey
 from guardrail.indexes.identifiers import Identifier, Identifiers, read_identifiers
 from guardrail.indexes.manifest import FILE_NAME, Manifest, read_manifest, segment_folder
 from guardrail.indexes.matching import Matches
 from guardrail.indexes.phrases import read_phrases
+from guardrail.indexes.query import Query
 from guardrail.indexes.record_table import RecordTable
 from guardrail.indexes.runs import Grid, document_key
 from guardrail.indexes.segment import Segment
@@ -156,16 +157,14 @@ class Index:
         for name, (size, digest) in manifest.loose_files.items():
             yield self.path / name, size, digest
 
-    def match(
-        self, rolled: Hashes, hashes: Hashes, least: int
-    ) -> list[tuple[Segment, Matches, Runs]]:
-        """What each segment shares, for gram polynomials and hashes made with `gram_key` and
-        `grid.gram`; see `Segment.match`. Segments that share nothing are left out."""
+    def match(self, query: Query, least: int) -> list[tuple[Segment, Matches, Runs]]:
+        """What each segment shares, for a query made with `gram_key` and `grid.gram`; see
+        `Segment.match`. Segments that share nothing are left out."""
         if self.damage is not None:
             raise IndexDamagedError(self.damage)
         found = []
         for segment in self.segments:
-            matches, runs = segment.match(rolled, hashes, least)
+            matches, runs = segment.match(query, least)
             if len(matches) or len(runs):
                 found.append((segment, matches, runs))
         return found

@@ -13,8 +13,8 @@ from guardrail.indexes.sealed import Words
 from guardrail.indexes.segment import Segment
 from guardrail.jit import kernel
 
-# Grams whose tags are copied together: 256 K grams are 768 KB of tags at stride 12.
-_CHUNK_GRAMS = 1 << 18
+# Ordinals whose tags are copied together: 256 K are 768 KB of tags at stride 12.
+_CHUNK_ORDINALS = 1 << 18
 
 
 class LivingSegment:
@@ -23,15 +23,15 @@ class LivingSegment:
     def __init__(self, segment: Segment) -> None:
         self._segment = segment
         alive = np.flatnonzero(~segment.dead)
-        counts = segment.counts[alive]
+        spans = segment.spans[alive]
         self._chunks: list[NDArray[np.int64]] = []
         starts = np.zeros(len(segment.table), np.int64)
         total = 0
         # Each chunk of documents starts at a multiple of ALIGNMENT, so that tags fill words.
-        edges = np.flatnonzero(np.diff(np.cumsum(counts) // _CHUNK_GRAMS)) + 1
+        edges = np.flatnonzero(np.diff(np.cumsum(spans) // _CHUNK_ORDINALS)) + 1
         for rows in np.split(alive, edges):
             if len(rows):
-                sizes = segment.counts[rows]
+                sizes = segment.spans[rows]
                 starts[rows] = total + np.cumsum(sizes) - sizes
                 total += -(-int(sizes.sum()) // ALIGNMENT) * ALIGNMENT
                 self._chunks.append(rows)
@@ -59,10 +59,10 @@ class LivingSegment:
         segment, stride = self._segment, self._segment.grid.stride
         for rows in self._chunks:
             base = int(self._starts[rows[0]])
-            size = -(-int(segment.counts[rows].sum()) // ALIGNMENT) * ALIGNMENT
+            size = -(-int(segment.spans[rows].sum()) // ALIGNMENT) * ALIGNMENT
             target = np.zeros(size * stride // 32, np.uint64)
             for row in rows:
-                count = int(segment.counts[row])
+                count = int(segment.spans[row])
                 if count:
                     source, skip = segment.tag_words(int(segment.table["start"][row]), count)
                     place = (int(self._starts[row]) - base) * stride

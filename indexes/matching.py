@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from guardrail.indexes.gram_filter import passing
-from guardrail.indexes.grams import Hashes, siphash, tag_of
+from guardrail.indexes.grams import TAG, Hashes, siphash
 from guardrail.indexes.sealed import Words
 from guardrail.jit import kernel
 
@@ -33,6 +33,20 @@ BATCH = 1024
 WINDOW = 16
 # Units of the corpus in which two seeds are close by, or half as many, or something in between.
 TILE = 256
+# What their runs have to have together, in units, where the second does not go on as the corpus
+# does, at most so far off the diagonal: common phrases, of which clean text is full, have less.
+TOGETHER = 48
+ASIDE = 80
+# Units in common that a seed needs to take part in chains where no other is close by.
+STRONG = 20
+# Marks of a candidate: its gram comes often in the response; it is not among the first places
+# where the corpus has the gram; it may be part of a run that is long enough; it takes part in
+# chains. From bit 4 on, the units that agree around it, or `LONGER` where a window cannot tell.
+REPEATED, LATE, LONG, SINGLE = 1, 2, 4, 8
+LONGER = 64
+# Of the places where the corpus has a gram, how many may take part so. A common phrase has many; of
+# a passage with many copies the first ones do.
+FIRST = 1
 # How often one gram of a response takes part in chains.
 REPEATS = 8
 # Slots of the tables that remember tiles and grams, at most: 8 MB.
@@ -86,7 +100,8 @@ def leading_zeros(context: Any, value: Any) -> Any:
 
 @kernel()
 def find_matches(
-    rolled: Hashes,
+    near: Words,
+    units: int,
     hashes: Hashes,
     parameters: NDArray[np.uint64],
     filter_: Words,
@@ -99,9 +114,9 @@ def find_matches(
     least: int,
 ) -> tuple[Matches, Hashes]:
     """Maximal runs of at least `least` units; see `Matches`. A run inside another of the same
-    group is counted there and not listed. `rolled` and `hashes` are those of the response's grams.
-    And the seeds that have others close by in the corpus, for `chaining`: ((ordinal + 1) << 31) |
-    position, in no order, some of them twice.
+    group is counted there and not listed. `near`, `units` and `hashes`: see `Query`.
+    And the seeds that have others close by in the corpus or stand in a run of `STRONG` units, for
+    `chaining`: ((ordinal + 1) << 31) | position, in no order, some of them twice.
 
     `parameters`: gram, stride, bucket bits, known hash bits, ordinal bits, the two words of the
     ordinal key and of the tag key, number of groups. `facts`: shape (documents, 2), canonical
@@ -109,10 +124,11 @@ def find_matches(
     """
     gram = np.int64(parameters[0])
     stride = np.int64(parameters[1])
-    total = np.int64(len(hashes))
+    # Tags of the response; places where a run may go on.
+    total = np.int64(units - TAG + 1)
     out = np.empty((8, 5), np.int64)
     crowd = np.empty(64, np.uint64)
-    if len(starts) == 0 or total == 0:
+    if len(starts) == 0 or len(hashes) == 0:
         return out[:0], crowd[:0]
     seeds = find_seeds(hashes, parameters, filter_, directory, remainders)
     if len(seeds) == 0:
@@ -123,7 +139,7 @@ def find_matches(
     while wide < 4 * postings and wide < MAX_TILES:
         wide *= 2
     tiles = np.zeros(wide, np.uint64)
-    near = pack_tags(rolled)
+    lengths = np.zeros(wide, np.int16)
 
     # Diagonals walked lately, and how far: a seed on a run that was already walked is skipped. Two
     # diagonals that fall on one slot cost a repeated walk, not an answer.
@@ -141,11 +157,13 @@ def find_matches(
     entry = seeds[0, 1]
     while seed < len(seeds):
         filled, seed, entry = gather(candidates, seeds, seed, entry, ordinals, parameters)
-        if len(crowd) < crowded + 4 * filled:
-            crowd = _longer(crowd, int(crowded + 4 * filled))
-        crowded = find_crowd(candidates, filled, stride, tiles, crowd, crowded)
-        kept = promising(candidates, filled, near, tags, parameters, np.int64(least) - gram)
+        kept = verify(candidates, filled, near, tags, parameters, np.int64(least) - gram)
+        if len(crowd) < crowded + 3 * kept:
+            crowd = _longer(crowd, int(crowded + 3 * kept))
+        crowded = find_crowd(candidates, kept, stride, tiles, lengths, crowd, crowded)
         for index in range(kept):
+            if not candidates[index, 2] & LONG:
+                continue
             at = candidates[index, 0]
             ordinal = candidates[index, 1]
             diagonal = ordinal * stride - at
@@ -171,19 +189,19 @@ def find_matches(
             right = walk_on(near, tags, parameters, at, diagonal, total - 1)
             left = walk_back(near, tags, parameters, at, diagonal, np.int64(0))
             diagonals[slot] = diagonal
-            if right - left + gram < least:
+            if right - left + TAG < least:
                 reached[slot] = right
                 continue
             if row < 0:
                 row = row_of(starts, ordinal)
             origin = np.int64(starts[row]) * stride
             left = max(left, origin - diagonal)
-            right = min(right, origin + np.int64(facts[row, 0]) - gram - diagonal)
+            right = min(right, origin + np.int64(facts[row, 0]) - TAG - diagonal)
             # Not further: what agrees past the end of the document is another's, or chance.
             reached[slot] = right
-            if facts[row, 1] & np.uint32(DEAD) or right - left + gram < least:
+            if facts[row, 1] & np.uint32(DEAD) or right - left + TAG < least:
                 continue
-            end = right + gram
+            end = right + TAG
             group = np.int64(facts[row, 1])
             last = latest[group]
             if last >= 0 and out[last, 0] <= left and out[last, 1] >= end:
@@ -332,20 +350,23 @@ def find_crowd(
     count: np.int64,
     stride: np.int64,
     tiles: Hashes,
+    lengths: NDArray[np.int16],
     crowd: Hashes,
     crowded: np.int64,
 ) -> np.int64:
-    """Append to `crowd` the candidates with another one close by in the corpus, not of the same
-    run; returns the new length. Which ones are close is seen from two overlapping rows of tiles,
-    each of which remembers its last candidate."""
+    """Append to `crowd` the candidates that are `SINGLE` or have another one close by in the
+    corpus, not of the same run, which the response goes on with or which is long; returns the new
+    length. Which ones are close is seen from two overlapping rows of tiles, each of which remembers
+    its last candidate, and in `lengths` the units around it that agree."""
     top = np.uint64(1) << np.uint64(63)
     for index in range(count):
-        if candidates[index, 2]:
+        if candidates[index, 2] & REPEATED:
             continue
         at = candidates[index, 0]
         ordinal = candidates[index, 1]
         key = (np.uint64(ordinal + 1) << np.uint64(31)) | np.uint64(at)
-        near = False
+        near = (candidates[index, 2] & SINGLE) != 0
+        length = candidates[index, 2] >> 4
         for row in range(2):
             tile = (ordinal * stride + row * (TILE // 2)) // TILE
             slot = np.int64((np.uint64(2 * tile + row) * _MIX) >> np.uint64(40)) & (len(tiles) - 1)
@@ -355,13 +376,16 @@ def find_crowd(
             beside = False
             if other >= 0 and (other * stride + row * (TILE // 2)) // TILE == tile:
                 earlier = np.int64(known & np.uint64(0x7FFFFFFF))
-                along = (ordinal - other) * stride == at - earlier
-                beside = not (along and abs(at - earlier) <= stride)
+                drift = abs((ordinal - other) * stride - (at - earlier))
+                ordered = drift <= ASIDE and (at > earlier) == (ordinal > other)
+                beside = ordered or length + lengths[slot] >= TOGETHER
+                beside = beside and not (drift == 0 and abs(at - earlier) <= stride)
                 if beside and not told:
                     crowd[crowded] = known
                     crowded += 1
-            tiles[slot] = key | top if beside else key
             near = near or beside
+            tiles[slot] = key | top if near else key
+            lengths[slot] = length
         if near:
             crowd[crowded] = key
             crowded += 1
@@ -377,15 +401,16 @@ def gather(
     ordinals: Words,
     parameters: NDArray[np.uint64],
 ) -> tuple[np.int64, np.int64, np.int64]:
-    """Fill `candidates` with positions and ordinals, unpacked and unmasked, from entry `entry` of
-    seed number `seed` on: how many there are, and where to go on."""
+    """Fill `candidates` with positions, ordinals, unpacked and unmasked, and marks (`REPEATED`,
+    `LATE`), from entry `entry` of seed number `seed` on: how many there are, and where to go on."""
     bits = np.int64(parameters[4])
     mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
     filled = np.int64(0)
     while filled < len(candidates):
         candidates[filled, 0] = seeds[seed, 0]
         candidates[filled, 1] = entry
-        candidates[filled, 2] = seeds[seed, 3]
+        late = entry - seeds[seed, 1] >= FIRST
+        candidates[filled, 2] = seeds[seed, 3] | (LATE if late else 0)
         filled += 1
         entry += 1
         if entry == seeds[seed, 2]:
@@ -409,16 +434,6 @@ def gather(
         high = (words[index, 1] << np.uint64(1)) << (np.uint64(63) - shift)
         candidates[index, 1] = np.int64(((words[index, 0] >> shift) | high) & mask)
     return filled, seed, entry
-
-
-@kernel()
-def pack_tags(rolled: Hashes) -> Words:
-    """The tags of a response's grams, 32 a word, behind one empty word, so that a window may begin
-    before the first, and before two."""
-    words = np.zeros((len(rolled) >> 5) + 4, np.uint64)
-    for index in range(len(rolled)):
-        words[(index >> 5) + 1] |= tag_of(rolled[index]) << np.uint64(2 * (index & 31))
-    return words
 
 
 @kernel(inline=True)
@@ -450,7 +465,7 @@ def corpus_tags(tags: Words, position: np.int64, parameters: NDArray[np.uint64])
 
 
 @kernel()
-def promising(
+def verify(
     candidates: NDArray[np.int64],
     count: np.int64,
     near: Words,
@@ -458,10 +473,13 @@ def promising(
     parameters: NDArray[np.uint64],
     wanted: np.int64,
 ) -> np.int64:
-    """Keep the candidates, in order, around whose gram `wanted` more units agree, or as many as one
-    window of tags can tell: most do not. Returns how many stay."""
+    """Keep the candidates, in order, whose gram's tags agree with those of the corpus; returns how
+    many. Mark those around which `wanted` more units agree, as far as one window of tags can tell,
+    and those that are to take part in chains whatever is close by."""
+    gram = np.int64(parameters[0])
     stride = np.int64(parameters[1])
-    before = min(wanted, np.int64(15))
+    own = min(gram - TAG + 1, np.int64(32))
+    before = min(wanted, (32 - own) >> 1)
     shift = np.uint64(2 * before)
     ceiling = np.int64(len(tags)) - 1
     words = np.empty((count, 2), np.uint64)
@@ -479,15 +497,23 @@ def promising(
         ordinal = candidates[index, 1]
         position = ordinal * stride - before
         differ = tags_at(near, at - before) ^ window(words[index, 0], words[index, 1], position)
-        # The gram's own tag, at place `before`, agrees unless the seed is a chance one.
+        # The gram's own tags, from place `before` on, agree unless the seed is a chance one.
         forth = trailing_zeros(differ >> shift) >> 1  # type: ignore[call-arg]
         back = leading_zeros((differ << np.uint64(1)) << (np.uint64(63) - shift)) >> 1
-        candidates[kept, 0] = at
-        candidates[kept, 1] = ordinal
         # Beyond either end of the corpus there is something, if not what belongs there.
         beyond = (position < 0) | ((position >> 5) >= ceiling)
-        enough = (forth > 0) & (min(forth - 1, 31 - before) + min(back, before) >= before)
-        kept += np.int64(enough | beyond)
+        both = forth + min(back, before)
+        open_ = (forth == 32 - before) | (back >= before)
+        real = beyond | (forth >= min(own, 32 - before))
+        mark = candidates[index, 2] | ((LONGER if open_ else both + TAG - 1) << 4)
+        if both > STRONG - TAG and not mark & LATE:
+            mark |= SINGLE
+        if beyond or open_ or both >= own + wanted:
+            mark |= LONG
+        candidates[kept, 0] = at
+        candidates[kept, 1] = ordinal
+        candidates[kept, 2] = mark
+        kept += np.int64(real)
     return kept
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.indexes.documents import Document
-from guardrail.indexes.grams import GramKey, Hashes, hash_grams, roll_grams, tag_of
+from guardrail.indexes.grams import TAG, GramKey, Hashes, hash_grams, roll_grams, write_tags
 from guardrail.indexes.passages import Windows, document_windows
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.indexes.signatures import SignatureKey
@@ -56,6 +56,10 @@ class Grid:
     def count(self, units: int) -> int:
         """How many grams a document of so many units has."""
         return (units - self.gram) // self.stride + 1 if units >= self.gram else 0
+
+    def span(self, units: int) -> int:
+        """How many ordinals it takes: as many as its tags need, a stride of tags each."""
+        return -(-(units - TAG + 1) // self.stride) if units >= self.gram else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class RunWriter:
 
     def _reset(self) -> None:
         self._hashes: list[Hashes] = []
+        self._places: list[NDArray[np.uint32]] = []
         self._tags = np.zeros(0, np.uint64)
         self._marks: list[NDArray[np.uint32]] = []
         self._windows: list[Words] = []
@@ -127,11 +132,12 @@ class RunWriter:
         """Take a document in; returns its canonical length in units."""
         units, offsets = canonical_units(document.text)
         rolled = roll_grams(units, self.grid.gram, self._gram_key)
-        count = self.grid.count(len(units))
+        count, span = self.grid.count(len(units)), self.grid.span(len(units))
         stride = self.grid.stride
         if count:
-            self._reserve(self._ordinals + count)
-            write_tags(rolled, self._tags, self._ordinals * stride)
+            self._reserve(self._ordinals + span)
+            write_tags(units, self._gram_key.base, self._tags, self._ordinals * stride)
+            self._places.append(np.arange(self._ordinals, self._ordinals + count, dtype=np.uint32))
             self._hashes.append(hash_grams(rolled[::stride].copy(), self._gram_key))
             self._marks.append(_marks(offsets, count, stride))
             if self.grid.passages:
@@ -150,7 +156,7 @@ class RunWriter:
                 key=document_key(self.key, document.collection, document.id),
             )
         )
-        self._ordinals += count
+        self._ordinals += span
         if self._ordinals >= RUN_GRAMS:
             self.flush()
         return len(units)
@@ -171,7 +177,8 @@ class RunWriter:
         self._reserve(padded)
         words = padded * self.grid.stride // 32
         hashes = np.concatenate(self._hashes) if self._hashes else np.zeros(0, np.uint64)
-        starts, entries = partition(hashes)
+        places = np.concatenate(self._places) if self._places else np.zeros(0, np.uint32)
+        starts, entries = partition(hashes, places)
         marks = np.concatenate(self._marks) if self._marks else np.zeros(0, np.uint32)
         # Fresh masks for each run: one mask over two contents would give their difference away.
         nonce = secrets.token_hex(16)
@@ -250,15 +257,7 @@ def _marks(offsets: Offsets, count: int, stride: int) -> NDArray[np.uint32]:
 
 
 @kernel()
-def write_tags(rolled: Hashes, tags: Words, position: int) -> None:
-    """Store the tag of each gram from `position` (in units) on."""
-    for index in range(len(rolled)):
-        place = position + index
-        tags[place >> 5] |= tag_of(rolled[index]) << np.uint64(2 * (place & 31))
-
-
-@kernel()
-def partition(hashes: Hashes) -> tuple[NDArray[np.uint64], Entries]:
+def partition(hashes: Hashes, ordinals: NDArray[np.uint32]) -> tuple[NDArray[np.uint64], Entries]:
     """Entries by partition, and where each partition starts: shapes (257,) and (n,)."""
     starts = np.zeros(PARTITIONS + 1, np.uint64)
     for index in range(len(hashes)):
@@ -271,6 +270,6 @@ def partition(hashes: Hashes) -> tuple[NDArray[np.uint64], Entries]:
         value = hashes[index]
         place = np.int64(value >> np.uint64(56))
         middle = (value >> np.uint64(24)) & np.uint64(0xFFFFFFFF)
-        entries[np.int64(cursor[place])] = (middle << np.uint64(32)) | np.uint64(index)
+        entries[np.int64(cursor[place])] = (middle << np.uint64(32)) | np.uint64(ordinals[index])
         cursor[place] += np.uint64(1)
     return starts, entries

@@ -3,7 +3,7 @@
 Lookup of a hash: the filter turns nearly all away that the index does not have. The first
 `bucket_bits` bits choose a bucket of the directory (the range of its entries), the next 16 bits are
 compared with the entries' remainders. Entries that agree give ordinals, which give document and
-offset. An ordinal that is found by chance is harmless: the tags, two bits of every gram's hash at
+offset. An ordinal that is found by chance is harmless: the tags, two bits at
 every unit, tell how far the match really goes.
 """
 
@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError, IndexVersionError
 from guardrail.indexes.chaining import LEAST, NO_RUNS, Runs, chain, find_runs
-from guardrail.indexes.grams import Hashes, siphash
+from guardrail.indexes.extending import extend
+from guardrail.indexes.grams import TAG, siphash
 from guardrail.indexes.matching import DEAD, Matches, find_matches
 from guardrail.indexes.passages import Passages
+from guardrail.indexes.query import Query
 from guardrail.indexes.runs import MARK_EVERY, DocumentRow, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.indexes.segment_writer import (
@@ -79,10 +81,10 @@ class Segment:
             (collection, tuple(labels)) for collection, labels in head["groups"]
         ]
         self._blocks = np.concatenate(([0], np.cumsum(head["blocks"], dtype=np.int64)))
-        counts = np.maximum(
-            (self.table["units"].astype(np.int64) - grid.gram) // grid.stride + 1, 0
-        )
-        self.counts = np.where(self.table["units"] < grid.gram, 0, counts)
+        units = self.table["units"].astype(np.int64)
+        # Grams and ordinals of each document; see `Grid`.
+        self.counts = np.where(units < grid.gram, 0, (units - grid.gram) // grid.stride + 1)
+        self.spans = np.where(units < grid.gram, 0, -(-(units - TAG + 1) // grid.stride))
         self._marked = -(-self.counts // MARK_EVERY)
         self._first_marks = np.cumsum(self._marked) - self._marked
         self._chars = np.ascontiguousarray(self.table["chars"])
@@ -128,8 +130,7 @@ class Segment:
 
     def match(
         self,
-        rolled: Hashes,
-        hashes: Hashes,
+        query: Query,
         least: int,
         only: NDArray[np.bool_] | None = None,
     ) -> tuple[Matches, Runs]:
@@ -141,8 +142,9 @@ class Segment:
             facts = facts.copy()
             facts[~only, 1] |= np.uint32(DEAD)
         matches, crowd = find_matches(
-            rolled,
-            hashes,
+            query.tags,
+            query.units,
+            query.hashes,
             self._parameters,
             self._filter,
             self._directory,
@@ -156,7 +158,12 @@ class Segment:
         if len(crowd) == 0:
             return matches, NO_RUNS
         crowd.sort()
-        runs = find_runs(crowd, rolled, self._parameters, self._tags, self._starts, facts)
+        fixed = (query.tags, query.units, self._parameters, self._tags, self._starts, facts)
+        runs = find_runs(crowd, *fixed)
+        more = extend(runs, *fixed)
+        if len(more):
+            runs = np.concatenate((runs, more))
+            runs = np.ascontiguousarray(runs[np.lexsort((runs[:, 0], runs[:, 3], runs[:, 2]))])
         best = chain(runs, self.grid.gram)
         return matches, runs if best >= 4 * LEAST else NO_RUNS
 
@@ -204,7 +211,7 @@ class Segment:
         return marks
 
     def tag_words(self, start: int, count: int) -> tuple[Words, int]:
-        """The unmasked words that hold the tags of `count` grams from ordinal `start`, and how many
+        """The unmasked words that hold the tags of `count` ordinals from `start`, and how many
         tags of the first word come before."""
         first, last = start * self.grid.stride, (start + count) * self.grid.stride
         words = self._tags[first // 32 : -(-last // 32)].copy()

@@ -6,6 +6,10 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from tests.servers import fragile_postgres, postgres, redis
+
+__all__ = ["fragile_postgres", "postgres", "redis"]  # fixtures
+
 # No deadline: the first example of a test may compile a kernel.
 settings.register_profile(
     "gate", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

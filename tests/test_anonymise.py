@@ -10,7 +10,8 @@ from guardrail import Action, Guardrail, Span, new_key
 from guardrail.errors import PolicyError, SecretKeyError, UsageError
 from guardrail.keys import Key
 from guardrail.policy_file import default_policy, parse_policy
-from guardrail.redact import DEFAULT_LABEL, Part, Redaction, redact, seams
+from guardrail.redact import Part, redact, seams
+from guardrail.redaction import DEFAULT_LABEL, Redaction
 
 POLICY = """
 version: 1

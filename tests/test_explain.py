@@ -18,8 +18,10 @@ from guardrail.indexes.build import build
 from guardrail.indexes.readers import ReadOptions
 from guardrail.indexes.records import RecordRule, RecordRules
 from guardrail.keys import PUBLIC_KEY
-from guardrail.policy import Policy, Rule, split_rule
+from guardrail.policy import Policy
 from guardrail.policy_file import default_policy, parse_policy
+from guardrail.rule_matching import split_rule
+from guardrail.rules import Rule
 from tests.indexes.builders import KEY
 from tests.test_cli import run
 from tests.test_filter import CLEAN, OTHER, SECRET
@@ -64,6 +66,17 @@ def test_thresholds_are_compared() -> None:
     ]
     (lost,) = policy.decide([finding("new")], ()).findings
     assert explain(policy, lost).why == "flag: no rule matches"
+
+
+def test_findings_beside_one_are_told() -> None:
+    rule = "{name: both, when: {kind: verbatim, overlaps: [memorized, pii]}, action: redact}"
+    policy = parse_policy(f"version: 1\nrules: [{rule}]")
+    found = [finding("verbatim"), finding("memorized")]
+    one, other = policy.decide(found, ()).findings
+    told = explain(policy, one, (one, other))
+    assert told.decided_by == one.rule == "both"
+    assert "overlaps memorized, pii holds: memorized" in str(told.trials[0])
+    assert "overlaps memorized, pii fails: nothing" in str(explain(policy, one).trials[0])
 
 
 @pytest.mark.parametrize("excuse", ["background", "prompt", "entitled"])

@@ -19,7 +19,7 @@ import guardrail
 
 ROOT = Path(__file__).resolve().parent.parent
 LINKS = ("indexes", "classifiers", "server")
-HEAVY = ("torch", "spacy", "numba", "fastapi", "pydantic", "pyarrow")
+HEAVY = ("torch", "transformers", "spacy", "numba", "fastapi", "pydantic", "pyarrow")
 
 
 def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -19,16 +19,18 @@ from pydantic import ValidationError
 
 from guardrail.errors import PolicyError
 from guardrail.findings import Action, Evidence, Failure, Finding, Span, merge_spans
-from guardrail.policy import Policy, Rule, When, split_rule
+from guardrail.policy import Policy
 from guardrail.policy_file import (
-    MAX_BYTES,
     default_policy,
     load_policy,
     parse_policy,
     policy_schema,
     show,
 )
-from guardrail.redact import Redaction
+from guardrail.redaction import Redaction
+from guardrail.rule_matching import split_rule
+from guardrail.rules import Rule, When
+from guardrail.yaml_file import MAX_BYTES
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "policy.md"
 
@@ -372,14 +374,14 @@ def test_sources_of_keys(source: str) -> None:
 R = "version: 1\nrules: []\n"
 ERRORS = [
     # (policy, all lines of the message without the name of the file)
-    ("", ["p: empty; a policy needs at least version and rules"]),
-    ("# nothing\n", ["p: empty; a policy needs at least version and rules"]),
+    ("", ["p: empty; a policy needs fields such as version and rules"]),
+    ("# nothing\n", ["p: empty; a policy needs fields such as version and rules"]),
     ("- 1", ["p:1: given a list of 1; a policy is a mapping of fields such as version and rules"]),
     ("a: [1\nb: 2", ["p:2: not YAML: expected ',' or ']', but got ':'"]),
     ("a: 1\n\tb: 2", ["p:2: not YAML: found character '\\t' that cannot start any token"]),
     ("a: 1\nb: \x07", ["p:2: holds the character U+0007, which YAML does not allow"]),
     ("a: &x [1]\nb: [*x, *x]", ["p:2: aliases (*name) are not supported; write the value out"]),
-    (R + "---\n" + R, ["p:3: a second document starts here; a policy is one document"]),
+    (R + "---\n" + R, ["p:3: a second document starts here; a file is one document"]),
     (R + "a: " + "[" * 30, ["p:3: nested deeper than 20 levels"]),
     ("version: 1\nrules: !!python/object:os.system []",
      ["p:2: tags (!name) are not supported; write plain values"]),
@@ -414,9 +416,11 @@ ERRORS = [
     (R + "redaction: {text: '{name}'}",
      ["p:3: redaction.text: holds an unknown placeholder; allowed: {kind}"]),
     (R + "detectors:\n  a: {type: magic}",
-     ["p:4: detectors.a.type: given 'magic'; allowed: overlap, passages, phrases, pii, secrets"]),
+     ["p:4: detectors.a.type: given 'magic'; allowed: overlap, passages, phrases, pii, secrets, "
+      "memorization"]),
     (R + "detectors:\n  a: {}",
-     ["p:4: detectors.a.type: missing; allowed: overlap, passages, phrases, pii, secrets"]),
+     ["p:4: detectors.a.type: missing; allowed: overlap, passages, phrases, pii, secrets, "
+      "memorization"]),
     (R + "detectors:\n  a: 5", ["p:4: detectors.a: given 5; a mapping of fields is needed"]),
     (R + "detectors:\n  a:\n    type: overlap",
      ["p:4: detectors.a.indexes: missing; it has no default"]),
@@ -475,8 +479,8 @@ RULE_ERRORS = [
       "`any`"]),
     ("  - name: a\n    action: flag\n    when:\n      any:\n        - min_wrds: 3",
      ["p:7: rules[0].when.any[0].min_wrds: unknown field (did you mean min_words?); allowed: "
-      "detector, kind, collection, label, min_length, max_length, min_words, max_words, min_score, "
-      "max_score, in_prompt"]),
+      "detector, kind, collection, label, overlaps, min_length, max_length, min_words, max_words, "
+      "min_score, max_score, in_prompt"]),
     ("  - {name: a, action: flag, when: {kind: x}}\n  - {name: a, action: flag, when: {kind: y}}",
      ["p:4: rules[1].name: a second rule is named 'a'"]),
     ("  - {name: a, action: flag}\n  - {name: b, action: flag, when: {kind: y}}",

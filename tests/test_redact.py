@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from guardrail.errors import UsageError
 from guardrail.findings import Span, merge_spans
-from guardrail.redact import JOIN_GAP, MASK, Redaction, Redactor, plan_edits, redact
+from guardrail.pieces import JOIN_GAP
+from guardrail.redact import Redactor, plan_edits, redact
+from guardrail.redaction import MASK, Redaction
 
 LABEL = Redaction(text="[X]")
 MASKED = Redaction("mask")

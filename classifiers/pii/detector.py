@@ -6,8 +6,10 @@ import re
 from collections.abc import Collection, Sequence
 
 from guardrail.classifiers.patterns import Hit, resolve
+from guardrail.classifiers.pii.cues import cue_engine
 from guardrail.classifiers.pii.entities import refine
 from guardrail.classifiers.pii.pool import CUSTOM, MODEL, AnalyzerPool
+from guardrail.classifiers.pii.prose import prose
 from guardrail.classifiers.pii.rules import engine
 from guardrail.classifiers.supplied import Supplied
 from guardrail.detector import Context, Unfinished
@@ -49,6 +51,11 @@ class PiiDetector:
             except re.error as error:
                 raise UsageError(f"an expression in allow_list cannot be used: {error}") from None
 
+    @property
+    def uses_model(self) -> bool:
+        """Whether a text is also read by Presidio, which takes a hundred times as long."""
+        return self._pool is not None
+
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
         raw = text.raw
         hits = self._engine.scan(raw)
@@ -58,7 +65,9 @@ class PiiDetector:
             found = self._pool.scan(raw, context.deadline)
         except DetectorError as error:
             raise Unfinished(str(error), self._findings(hits, text, context)) from None
-        named = refine(raw, [hit for hit in found if hit.rule == MODEL], hits)
+        named = refine(
+            raw, [hit for hit in found if hit.rule == MODEL], hits, cue_engine().scan(prose(raw))
+        )
         # What a user's own recognizer finds is reported, whatever else it is.
         own = [hit for hit in found if hit.rule == CUSTOM]
         return self._findings([*resolve([*hits, *named], len(raw)), *own], text, context)

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from guardrail.classifiers.patterns import Hit
+from guardrail.classifiers.pii.cues import GAP_SCORE
+from guardrail.classifiers.pii.names import NAME, words
 
 # A date that says which day or year it is. "Two weeks ago" and "8+ years" tell nothing of a person.
 _DAY = re.compile(
@@ -26,100 +28,45 @@ _DIGITS_AT_END = re.compile(r"^[^\W\d_][^\d\n]* \d{1,5}$")
 _GENITIVE = re.compile(r"['’]s?$")
 # Never a name by themselves, and often taken for one.
 _NO_NAMES = frozenset(
-    [
-        "the",
-        "and",
-        "for",
-        "you",
-        "your",
-        "his",
-        "her",
-        "its",
-        "our",
-        "their",
-        "this",
-        "that",
-        "these",
-        "those",
-        "with",
-        "from",
-        "not",
-        "but",
-        "hi",
-        "hello",
-        "hey",
-        "dear",
-        "thanks",
-        "sir",
-        "madam",
-        "yes",
-        "note",
-        "please",
-        "api",
-        "html",
-        "json",
-        "sql",
-        "http",
-        "url",
-        "pdf",
-        "csv",
-        "iban",
-        "atm",
-        "zip",
-        "ssn",
-        "pin",
-        "box",
-        "apt",
-        "suite",
-        "street",
-        "road",
-        "avenue",
-        "lane",
-        "drive",
-        "city",
-        "state",
-        "country",
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ]
+    words(
+        "a an the and or for i you he she it we they me him her us them who what when where why how which my your his its our"
+        " their this that these those with from not but if then so as hi hello hey dear thanks sir madam yes no well note"
+        " please also however now sure therefore here there someone everyone nobody anyone people api html json sql http url"
+        " pdf csv iban atm zip ssn pin box apt suite street road avenue lane drive city state country monday tuesday wednesday"
+        " thursday friday saturday sunday january february march april may june july august september october november"
+        " december"
+    )
 )
 
 
-def refine(raw: str, found: Iterable[Hit], known: Sequence[Hit]) -> list[Hit]:
+def refine(
+    raw: str, found: Iterable[Hit], known: Sequence[Hit], cues: Iterable[Hit] = ()
+) -> list[Hit]:
     """The hits of a model over a text, those of rules given as `known`, as they are to be reported.
 
-    A hit that `known` hits cover by half is dropped: what has a form is what the form says.
+    A hit that `known` hits cover by half is dropped: what has a form is what the form says. `cues`
+    count where nothing else is.
     """
     covered = bytearray(len(raw))
-    for hit in known:
-        covered[hit.start : hit.end] = b"\1" * (hit.end - hit.start)
+    _cover(covered, known)
     kept: list[Hit] = []
-    for hit in found:
-        for part in _parts(raw, hit):
-            length = part.end - part.start
-            if 2 * covered.count(1, part.start, part.end) < length:
-                kept.append(part)
-    for hit in kept:
-        covered[hit.start : hit.end] = b"\1" * (hit.end - hit.start)
-    kept += _again(raw, kept, covered)
+    for some in (found, cues):
+        parts = [part for hit in some for part in _parts(raw, hit)]
+        new = [
+            hit for hit in parts if 2 * covered.count(1, hit.start, hit.end) < hit.end - hit.start
+        ]
+        _cover(covered, new)
+        kept += new
+    for more in (_listed, _around, _again):
+        new = more(raw, [*known, *kept], covered)
+        _cover(covered, new)
+        kept += new
     return sorted(kept)
+
+
+def _cover(covered: bytearray, hits: Iterable[Hit]) -> None:
+    for hit in hits:
+        covered[hit.start : hit.end] = b"\1" * (hit.end - hit.start)
 
 
 def _parts(raw: str, hit: Hit) -> Iterable[Hit]:
@@ -156,17 +103,77 @@ def _kind(kind: str, text: str) -> str | None:
     return kind
 
 
-def _again(raw: str, hits: Sequence[Hit], covered: bytearray) -> Iterable[Hit]:
+def _is_free(covered: bytearray, start: int, end: int) -> bool:
+    return covered.find(1, start, end) < 0
+
+
+_ITEM = rf"{NAME}(?:[ -]{NAME}){{0,2}}"
+_ITEMS = re.compile(_ITEM)
+_LIST = re.compile(rf"{_ITEM}(?:, {_ITEM}){{0,20}},? (?:and|or|&) {_ITEM}")
+
+
+def _listed(raw: str, hits: Sequence[Hit], covered: bytearray) -> list[Hit]:
+    """Names in a row with others: of "Efua, Mary and Jo" all are what most of those found are."""
+    by_place = {(hit.start, hit.end): hit for hit in hits}
+    new: list[Hit] = []
+    for row in _LIST.finditer(raw):
+        items = [match.span() for match in _ITEMS.finditer(raw, row.start(), row.end())]
+        found = [by_place[item] for item in items if item in by_place]
+        kinds = [hit.kind for hit in found if hit.kind in ("person", "organization", "location")]
+        if kinds:
+            usual = max(found, key=lambda hit: kinds.count(hit.kind))
+            new += [
+                usual._replace(start=start, end=end)
+                for start, end in items
+                if _is_free(covered, start, end)
+            ]
+    return new
+
+
+_NUMBER_BEFORE = re.compile(r"(?<![\w.,$€£:/-])\d{1,6} \Z")
+# What goes on after a street: a town, a region, a country, in lines or between commas, each with its
+# number. After a place only a number does.
+_ONWARD = re.compile(
+    r"[ \t]*(?:,[ \t]*|\n[>|?* \t]*,?[ \t]*| )(?:"
+    r"(?P<number>\d{4,6}(?!\w|[,.:/-]\d| ?[%$€£]| [a-z]))|"
+    rf"(?P<name>{NAME}\.?(?:[ -](?:{NAME}|\w{{1,3}})){{0,6}}(?: \d{{3,6}}\b)?)(?=[ \t]*(?:[,.\n]|$)))"
+)
+_LINES = 4
+
+
+def _around(raw: str, hits: Sequence[Hit], covered: bytearray) -> list[Hit]:
+    """What belongs to an address that was found in part: the number before it, what comes below."""
+    new: list[Hit] = []
+
+    def add(start: int, end: int) -> None:
+        if _is_free(covered, start, end):
+            new.append(Hit(start, end, GAP_SCORE, "location", "around"))
+
+    for hit in hits:
+        if hit.kind not in ("street_address", "location"):
+            continue
+        if before := _NUMBER_BEFORE.search(raw, max(0, hit.start - 8), hit.start):
+            add(before.start(), before.end() - 1)
+        end = hit.end
+        for _ in range(_LINES):
+            match = _ONWARD.match(raw, end)
+            if match is None or (hit.kind == "location" and not match["number"]):
+                break
+            first, end = match.span(match.lastgroup or 0)
+            add(first, end)
+    return new
+
+
+def _again(raw: str, hits: Sequence[Hit], covered: bytearray) -> list[Hit]:
     """Where else the names of persons stand, or one word of them."""
-    words: dict[str, Hit] = {}
+    named: dict[str, Hit] = {}
     for hit in hits:
         if hit.kind == "person":
             for word in _NAME_WORD.findall(raw[hit.start : hit.end]):
                 if word[0].isupper() and word.lower() not in _NO_NAMES:
-                    words.setdefault(word, hit)
-    if not words:
-        return
-    for match in _NAME_WORD.finditer(raw):
-        named = words.get(match.group())
-        if named and not covered.find(1, match.start(), match.end()) >= 0:
-            yield named._replace(start=match.start(), end=match.end())
+                    named.setdefault(word, hit)
+    return [
+        named[match.group()]._replace(start=match.start(), end=match.end())
+        for match in (_NAME_WORD.finditer(raw) if named else ())
+        if match.group() in named and _is_free(covered, *match.span())
+    ]

@@ -64,7 +64,7 @@ PEOPLE = (
                 r"(?i:\b(?:i am|i'm|she is|he is|she's|he's|who is)\s)(?P<value>\d{1,3})(?=[.,;!?]?(?:\s|$)(?! ?(?:%|percent|minutes|hours|miles|km|feet|kg|pounds|meters)))", 0.6,
                 needs=("i am", "i'm", "she is", "he is", "she's", "he's", "who is"), starts=True, check=_age),
     PatternRule("date_of_birth", "date_of_birth", rf"(?<![\w./-])(?:{_DATE}|{_MONTH_FIRST})(?![\w/]|[-.]\d)", 0,
-                context=_BORN, context_score=0.85),
+                digits=1, context=_BORN, context_score=0.85),
     PatternRule("date", "date_time", rf"(?<![\w./-])(?:{_DATE})(?:[ T]\d{{1,2}}:\d{{2}}(?::\d{{2}})?)?(?![\w/]|[-.]\d)", 0.6,
                 digits=1, starts=True),
     PatternRule("date_month_first", "date_time", rf"(?<!\w){_MONTH_FIRST}(?!\w)", 0.6, needs=_MONTHS, starts=True),

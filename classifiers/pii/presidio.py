@@ -9,7 +9,6 @@ regular expression of a custom recognizer that runs out of time is an error here
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from guardrail.classifiers.patterns import Hit, PatternEngine
 from guardrail.classifiers.pii.pool import CUSTOM, MODEL
+from guardrail.classifiers.pii.prose import prose
 from guardrail.classifiers.pii.rules import engine as rule_engine
 from guardrail.errors import DetectorError, UsageError
 
@@ -183,27 +183,6 @@ class RuleRecognizer(LocalRecognizer):
         ]
 
 
-_LOUD = re.compile(r"\b[^\W\d_]{4,}\b")
-_WORD = re.compile(r"\b[^\W\d_]{2,}\b")
-
-
-def recase(text: str) -> str:
-    """A text as models were trained on it, of the same length: words in capitals with one capital,
-    and where there are no capitals at all, one for each word."""
-    quiet = text.islower()
-    return (_WORD if quiet else _LOUD).sub(
-        lambda match: (
-            _capital(match.group()) if quiet or match.group().isupper() else match.group()
-        ),
-        text,
-    )
-
-
-def _capital(word: str) -> str:
-    changed = word[0].upper() + word[1:].lower()
-    return changed if len(changed) == len(word) else word
-
-
 class Analyzer:
     """A Presidio analyzer of one language, for use by one thread at a time."""
 
@@ -232,7 +211,7 @@ class Analyzer:
         language = self._nlp.language
         # Without a zone spaCy keeps every new word for the life of the process.
         with self._nlp.pipeline.memory_zone():
-            batch = self._nlp.process_batch(map(recase, segments), language)
+            batch = self._nlp.process_batch(map(prose, segments), language)
             for text, (_, artifacts) in zip(segments, batch, strict=True):
                 results = self._engine.analyze(text, language, nlp_artifacts=artifacts)
                 yield [

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from guardrail.cli import audit, check, index, policy
+from guardrail.cli import audit, audit_trail, check, index, keys, policy, scoring, serve
 from guardrail.cli.output import console, print_json
 
 app = typer.Typer(
@@ -17,9 +17,14 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("check")(check.check)
+app.command("serve")(serve.serve)
 index.app.command("audit")(audit.audit)
 app.add_typer(index.app, name="index")
 app.add_typer(policy.app, name="policy")
+app.add_typer(keys.app, name="keys")
+app.add_typer(audit_trail.app, name="audit")
+app.command("calibrate")(scoring.calibrate)
+app.add_typer(scoring.reference_app, name="reference")
 
 key_app = typer.Typer(help="Make secret keys.", no_args_is_help=True)
 app.add_typer(key_app, name="key")

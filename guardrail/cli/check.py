@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,7 +110,9 @@ def check(
             told = verdict.to_dict()
             if explained:
                 for finding, shown in zip(verdict.findings, told["findings"], strict=True):
-                    shown["explanation"] = explain(guardrail.policy, finding).to_dict()
+                    shown["explanation"] = explain(
+                        guardrail.policy, finding, verdict.findings
+                    ).to_dict()
             print_json({"source": source, **told})
         else:
             _print_verdict(source, item, verdict, guardrail.policy if explained else None)
@@ -222,7 +224,7 @@ def _print_verdict(
             )
         )
         if policy is not None:
-            for line in _explained(policy, finding):
+            for line in _explained(policy, finding, verdict.findings):
                 out.print(Text(f"                {printable(line)}", "dim"))
     if isinstance(item, str) and verdict.findings:
         out.print(_highlighted(item, verdict))
@@ -233,12 +235,12 @@ def _print_verdict(
     out.print()
 
 
-def _explained(policy: Policy, finding: Finding) -> Iterator[str]:
+def _explained(policy: Policy, finding: Finding, findings: Sequence[Finding]) -> Iterator[str]:
     """An explanation, line by line."""
     from guardrail.explain import explain
 
     evidence = finding.evidence
-    explanation = explain(policy, finding)
+    explanation = explain(policy, finding, findings)
     yield explanation.why
     yield from map(str, explanation.trials)
     if evidence.record is not None:

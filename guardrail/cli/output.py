@@ -55,7 +55,12 @@ def progress_bar(*, quiet: bool) -> Iterator[Progress]:
         TimeRemainingColumn,
     )
 
-    names = {"read": "reading documents", "merge": "writing the index"}
+    names = {
+        "read": "reading documents",
+        "merge": "writing the index",
+        "writing": "the target writes",
+        "scoring": "scoring",
+    }
     terminal = console(stderr=True)
     with Progress(
         TextColumn("{task.description:<18}"),

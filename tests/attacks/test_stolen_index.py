@@ -141,7 +141,7 @@ def test_masked_arrays_show_no_pattern(tmp_path: Path) -> None:
         assert len(np.unique(words)) >= len(words) - 1
         ones = np.unpackbits(words.view(np.uint8)).mean()
         assert 0.45 < ones < 0.55
-    plain, _ = segments[0].tag_words(0, int(segments[0].counts.sum()))
+    plain, _ = segments[0].tag_words(0, int(segments[0].spans.sum()))
     assert len(np.unique(plain)) < len(plain) / 2
 
 

@@ -13,10 +13,10 @@ from guardrail.classifiers.patterns import (
     PatternEngine,
     PatternRule,
     context_pattern,
-    plain,
     resolve,
 )
 from guardrail.classifiers.pii.rules import RULES, engine
+from guardrail.classifiers.plain import plain
 from guardrail.errors import UsageError
 from tests.cases.pii import CASES
 
@@ -96,9 +96,9 @@ def test_a_table_that_cannot_be_run_is_refused() -> None:
 def test_time_is_linear(piece: str) -> None:
     def seconds(size: int) -> float:
         text = (piece * size)[:size]
-        began = time.perf_counter()
+        began = time.process_time()
         engine().scan(text)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     seconds(2000)
     small, large = min(seconds(4000) for _ in range(3)), min(seconds(32000) for _ in range(2))

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from guardrail.indexes.documents import Document
-from guardrail.indexes.grams import GramKey, hash_grams, roll_grams
+from guardrail.indexes.grams import GramKey
 from guardrail.indexes.matching import Matches
+from guardrail.indexes.query import make_query
 from guardrail.indexes.runs import Grid, Run, RunWriter
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.segment_writer import write_segment
@@ -48,5 +49,5 @@ def make_segment(
 def search(segment: Segment, response: str, key: Key = KEY, least: int = 0) -> Matches:
     """What the segment finds in a response; `least` defaults to the bound."""
     gram_key = GramKey.derive(key)
-    rolled = roll_grams(canonical_units(response)[0], segment.grid.gram, gram_key)
-    return segment.match(rolled, hash_grams(rolled, gram_key), least or segment.grid.bound)[0]
+    query = make_query(canonical_units(response)[0], segment.grid.gram, gram_key)
+    return segment.match(query, least or segment.grid.bound)[0]

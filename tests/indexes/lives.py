@@ -15,8 +15,8 @@ from typing import Any
 from guardrail.indexes import build as building
 from guardrail.indexes import lifecycle
 from guardrail.indexes.documents import Document
-from guardrail.indexes.grams import hash_grams, roll_grams
 from guardrail.indexes.index import Index
+from guardrail.indexes.query import make_query
 from guardrail.indexes.readers import ReadOptions
 from guardrail.indexes.runs import Grid
 from guardrail.text import canonical_units
@@ -87,10 +87,9 @@ def holders(path: Path, responses: Sequence[str]) -> list[set[tuple[str, str]]]:
 def matches(index: Index, response: str) -> list[tuple[tuple[str, str], int, int, int, Any]]:
     """What the index finds: document, start and end in the response, start in the document, and
     what the index says of the place."""
-    rolled = roll_grams(canonical_units(response)[0], index.grid.gram, index.gram_key)
-    hashes = hash_grams(rolled, index.gram_key)
+    query = make_query(canonical_units(response)[0], index.grid.gram, index.gram_key)
     found = []
-    for segment, rows, _ in index.match(rolled, hashes, index.grid.bound):
+    for segment, rows, _ in index.match(query, index.grid.bound):
         for start, end, row, origin, _ in rows.tolist():
             place = segment.place(row, origin, end - start)
             found.append(((place.collection, place.document), start, end, origin, place))

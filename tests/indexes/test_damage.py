@@ -187,7 +187,7 @@ def test_the_manifest_of_another_index_is_refused(copied: Path, foreign: Path) -
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("format_version", 3, "has format 3, this program reads format 2; use the program"),
+        ("format_version", 9, "has format 9, this program reads format 3; use the program"),
         ("canonical_version", 2, "canonical text of version 2, this program makes version 1"),
     ],
 )

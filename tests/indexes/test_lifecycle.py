@@ -192,7 +192,7 @@ def test_documents_over_many_segments(tmp_path: Path, monkeypatch: pytest.Monkey
     """Segments are full after a few documents, blocks of names and chunks of tags after more."""
     monkeypatch.setattr(building, "MAX_SEGMENT_ORDINALS", 1500)
     monkeypatch.setattr("guardrail.indexes.lifecycle.MAX_SEGMENT_ORDINALS", 3000)
-    monkeypatch.setattr("guardrail.indexes.living._CHUNK_GRAMS", 256)
+    monkeypatch.setattr("guardrail.indexes.living._CHUNK_ORDINALS", 256)
     monkeypatch.setattr("guardrail.indexes.segment_writer.NAMES_BLOCK", 16)
     monkeypatch.setattr("guardrail.indexes.segment.NAMES_BLOCK", 16)
     texts = sentences(300)

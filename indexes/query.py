@@ -1,0 +1,29 @@
+"""What an index is asked about a response: hashes of its grams, and tags of its units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from guardrail.indexes.grams import GramKey, Hashes, hash_grams, roll_grams, write_tags
+from guardrail.indexes.sealed import Words
+from guardrail.text import Units
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`hashes`: keyed, of the gram at each unit; shape (max(0, units - gram + 1),). `tags`: 32 a
+    word, behind one empty word, so that a window may begin before the first, and before three."""
+
+    units: int
+    hashes: Hashes
+    tags: Words
+
+
+def make_query(units: Units, gram: int, key: GramKey) -> Query:
+    """The query of some canonical units, for indexes of this gram length and key."""
+    hashes = hash_grams(roll_grams(units, gram, key), key)
+    tags = np.zeros((len(units) >> 5) + 4, np.uint64)
+    write_tags(units, key.base, tags, 32)
+    return Query(len(units), hashes, tags)

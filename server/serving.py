@@ -1,0 +1,125 @@
+"""Runs the application: processes, sockets, TLS, and bounds on what comes before a request."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+
+from guardrail.server import logs
+from guardrail.server.app import create_app
+from guardrail.server.metrics import SHARED_FOLDER
+from guardrail.server.opening import open_stores
+from guardrail.server.settings import Bounds, Settings
+from guardrail.server.settings_file import load_settings
+
+CONFIG_VARIABLE = "GUARDRAIL_CONFIG"
+
+
+def serve(settings: Settings, config_file: str | None) -> None:
+    """Answer requests until the process is told to stop. `config_file` is where worker processes
+    read the settings again."""
+    logs.configure(settings.observe.log_level)
+    if config_file is not None:
+        os.environ[CONFIG_VARIABLE] = os.path.abspath(config_file)
+    config = server_config(settings)
+    if settings.listen.workers == 1:
+        uvicorn.Server(config).run()
+        return
+    with tempfile.TemporaryDirectory(prefix="guardrail-metrics-") as folder:
+        os.environ.setdefault(SHARED_FOLDER, folder)
+        Multiprocess(config, sockets=[config.bind_socket()]).run()
+
+
+def application() -> FastAPI:
+    """The application of one process, with the settings of its environment."""
+    settings = load_settings(os.environ.get(CONFIG_VARIABLE))
+    logs.configure(settings.observe.log_level)
+    return create_app(settings, open_stores)
+
+
+def server_config(settings: Settings) -> uvicorn.Config:
+    """How uvicorn runs the application."""
+    listen, bounds = settings.listen, settings.bounds
+    return uvicorn.Config(
+        f"{__name__}:{application.__name__}",
+        factory=True,
+        host=listen.host,
+        port=listen.port,
+        workers=listen.workers,
+        ssl_certfile=listen.tls_cert,
+        ssl_keyfile=None if listen.tls_key is None else str(listen.tls_key),
+        http=BoundedProtocol,
+        ws="none",
+        loop="uvloop",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=bounds.connections,
+        timeout_keep_alive=int(bounds.header_seconds),
+        timeout_graceful_shutdown=int(bounds.drain_seconds),
+    )
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 whose headers have to arrive within a time and a size. Without that, a client that
+    sends a byte a minute, or headers without end, holds a connection and memory for good."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _header_bytes = 0
+    _in_headers = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._begin_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_headers:
+            self._header_bytes += len(data)
+        super().data_received(data)
+        if self._in_headers and self._header_bytes > self._bounds.header_bytes:
+            self._refuse(431, "Request Header Fields Too Large")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._begin_headers()
+
+    def on_headers_complete(self) -> None:
+        self._in_headers = False
+        self._header_bytes = 0
+        self._stop_timer()
+        super().on_headers_complete()
+
+    @property
+    def _bounds(self) -> Bounds:
+        bounds: Bounds = self.app_state["service"].settings.bounds
+        return bounds
+
+    def _begin_headers(self) -> None:
+        self._in_headers = True
+        self._stop_timer()
+        self._timer = self.loop.call_later(
+            self._bounds.header_seconds, self._refuse, 408, "Request Timeout"
+        )
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self, status: int, phrase: str) -> None:
+        if not self.transport.is_closing():
+            head = f"HTTP/1.1 {status} {phrase}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            self.transport.write(head.encode())
+            self.transport.close()

@@ -1,0 +1,1 @@
+"""What the service keeps: API keys and audit records, in SQLite or PostgreSQL."""
