@@ -25,6 +25,8 @@ from guardrail.views.words import (
 
 # Words on both sides of a stretch that a view takes along.
 AROUND = 24
+# Different words among those that letters are glued to: a word over and over is no disguise.
+DIFFERENT = 10
 # Share of the words that have the letter which all are to lose.
 MOST = 0.6
 
@@ -45,7 +47,9 @@ def find_words(source: Source) -> Iterator[View]:
     for sign, column, name in ((FIRST, 0, "letters in front"), (LAST, 1, "letters behind")):
         if signs & sign:
             for first, last in stretches(marks, sign).tolist():
-                yield from _unglued(source, words[max(first - 2, 0) : last], column, name)
+                first = max(first - 2, 0)
+                if len(np.unique(packed[first:last])) >= DIFFERENT:
+                    yield from _unglued(source, words[first:last], column, name)
 
 
 @kernel()
