@@ -393,8 +393,24 @@ def streamed(client: OpenAI, **options: Any) -> str:
         [b'data: {"error": {"message": "at http://10.0.0.7 with sk-upstream-0123456789"}}\n\n'],
         [b"data: " + b"x" * 50_000] * 5,
         [b"\xff\xfe\x00"],
+        [b'data: {"choices": [{"index": [1], "delta": {"content": "x"}}]}\n\n'],
+        [
+            b'data: {"choices": [{"index": 0, "delta": "%s", "finish_reason": "stop"}]}\n\n'
+            % PHRASE.encode()
+        ],
     ],
-    ids=["dies", "malformed", "string", "deep", "other", "error", "endless", "binary"],
+    ids=[
+        "dies",
+        "malformed",
+        "string",
+        "deep",
+        "other",
+        "error",
+        "endless",
+        "binary",
+        "shape",
+        "delta",
+    ],
 )
 def test_a_stream_that_goes_wrong_ends_with_an_error(
     proxy: Running, client: OpenAI, fake: Upstream, parts: list[bytes], chunked: bool
