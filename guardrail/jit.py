@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+from numba.core.caching import FunctionCache
+from numba.core.runtime.nrt import rtsys
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,9 +28,22 @@ def kernel(*, inline: bool = False) -> Callable[[F], F]:
             "forceinline": inline,
         }
         try:
-            compiled: F = numba.njit(cache=True, **options)(function)
+            compiled = numba.njit(**options)(function)
+            compiled._cache = _Cache(function)  # type: ignore[no-untyped-call]
         except RuntimeError:  # numba found no folder to keep its cache in
             compiled = numba.njit(**options)(function)
-        return compiled
+        kept: F = compiled
+        return kept
 
     return compile_
+
+
+class _Cache(FunctionCache):
+    """Numba's cache, without its preparations to compile before a kernel is loaded: all that it can
+    compile is imported for these (0.3 s, and SciPy where that is installed). Compiling makes them
+    itself."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]

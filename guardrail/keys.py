@@ -15,6 +15,7 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from guardrail.errors import SecretKeyError
@@ -156,6 +157,11 @@ def key_from_hook(name: str) -> Key:
 
 def fingerprint(key: Key, purpose: str, data: bytes) -> int:
     """A keyed 64-bit hash of a short byte string, for looking names up without storing them."""
-    return int.from_bytes(
-        hashlib.blake2b(data, digest_size=8, key=key.derive(purpose)).digest(), "little"
-    )
+    secret = _derived(key, purpose)
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8, key=secret).digest(), "little")
+
+
+# A build asks for each of its documents.
+@lru_cache(maxsize=8)
+def _derived(key: Key, purpose: str) -> bytes:
+    return key.derive(purpose)

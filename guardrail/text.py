@@ -95,18 +95,37 @@ def canonicalise(raw: str) -> CanonicalText:
     return CanonicalText(raw, units, offsets)
 
 
-def canonical_units(raw: str) -> tuple[Units, Offsets]:
-    """`units` and `offsets` of a string; see `CanonicalText`."""
+class Scratch:
+    """Arrays to make canonical texts in, one after the other, without asking the system for memory
+    each time. For one thread."""
+
+    def __init__(self) -> None:
+        self.units: Units = np.empty(0, np.uint8)
+        self.offsets: Offsets = np.empty(0, np.uint32)
+
+    def reserve(self, size: int) -> tuple[Units, Offsets]:
+        """The arrays, with room for at least so many units."""
+        if size > len(self.units):
+            self.units, self.offsets = np.empty(size, np.uint8), np.empty(size, np.uint32)
+        return self.units, self.offsets
+
+
+def canonical_units(raw: str, scratch: Scratch | None = None) -> tuple[Units, Offsets]:
+    """`units` and `offsets` of a string; see `CanonicalText`. In `scratch` if that is given, which
+    its next use overwrites."""
     points: NDArray[Any]
     if raw.isascii():
         points = np.frombuffer(raw.encode("ascii"), np.uint8)
     else:
         points = np.frombuffer(raw.encode("utf-32-le", "surrogatepass"), np.uint32)
-    pages, table, pool = _table()
-    units, offsets, needed = _map_points(points, pages, table, pool, len(points) + 1)
-    if needed >= len(units):
-        units, offsets, needed = _map_points(points, pages, table, pool, needed + 1)
-    return units[:needed], offsets[:needed]
+    plain, pages, table, pool = _table()
+    # One code point may yield 18 units, and hardly any yields more than one.
+    size, written = len(points) + len(points) // 8 + 16, -1
+    while written < 0:
+        units, offsets = (scratch or Scratch()).reserve(size)
+        written = _map_points(points, plain, pages, table, pool, units, offsets)
+        size *= 2
+    return units[:written], offsets[:written]
 
 
 def join_surrogates(text: str) -> str:
@@ -120,47 +139,63 @@ def join_surrogates(text: str) -> str:
 
 
 @cache
-def _table() -> tuple[NDArray[np.uint16], NDArray[np.uint32], Units]:
+def _table() -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint32], Units]:
+    """The table of units, and before it what it says of ASCII: unit, and how many (0 or 1) in the
+    upper byte."""
     with (
         resources.files("guardrail").joinpath("canonical.npz").open("rb") as file,
         np.load(file, allow_pickle=False) as arrays,
     ):
-        return arrays["pages"], arrays["table"], arrays["pool"]
+        pages, table, pool = arrays["pages"], arrays["table"], arrays["pool"]
+    first = table[int(pages[0]) << 8 :][:128]
+    plain = ((first & 255) | (first >> 24 << 8)).astype(np.uint16)
+    return plain, pages, table, pool
 
 
 @kernel()
 def _map_points(
     points: NDArray[Any],
+    plain: NDArray[np.uint16],
     pages: NDArray[np.uint16],
     table: NDArray[np.uint32],
     pool: Units,
-    capacity: int,
-) -> tuple[Units, Offsets, int]:
-    """Map code points through the table; units past `capacity` are counted and not written.
+    units: Units,
+    offsets: Offsets,
+) -> int:
+    """Map code points through the table; how many units there are, or -1 where there is too little
+    room for them.
 
     A point of one unit or none, which nearly all are, costs no branch on which it is: its unit is
     written in any case, and the place to write moves on or does not.
     """
-    units = np.empty(capacity, np.uint8)
-    offsets = np.empty(capacity, np.uint32)
-    written = np.int64(0)
-    for index in range(len(points)):
+    total, room = np.int64(len(points)), np.int64(len(units))
+    written = np.uint64(0)
+    for index in range(total):
         point = np.uint32(points[index])
+        if point < np.uint32(128):
+            letter = plain[point]
+            units[written] = np.uint8(letter & np.uint16(255))
+            offsets[written] = np.uint32(index)
+            written += np.uint64(letter >> np.uint16(8))
+            continue
         page = np.uint32(pages[point >> np.uint32(8)])
         entry = table[(page << np.uint32(8)) | (point & np.uint32(255))]
         count = np.int64(entry >> np.uint32(24))
-        if count > 1:
-            packed = entry & np.uint32(0xFFFFFF)
-            for step in range(count):
-                if written + step < capacity:
-                    if count <= 3:
-                        unit = np.uint8((packed >> np.uint32(8 * step)) & np.uint32(255))
-                    else:
-                        unit = pool[np.int64(packed) + step]
-                    units[written + step] = unit
-                    offsets[written + step] = np.uint32(index)
-        elif written < capacity:
+        if count <= 1:
             units[written] = np.uint8(entry & np.uint32(255))
             offsets[written] = np.uint32(index)
-        written += count
-    return units, offsets, written  # type: ignore[return-value]
+            written += np.uint64(count)
+            continue
+        # Room for one unit of each point that follows stays, so that nothing else has to look.
+        if np.int64(written) + count + total - index > room:
+            return -1
+        packed = entry & np.uint32(0xFFFFFF)
+        for step in range(count):
+            if count <= 3:
+                unit = np.uint8((packed >> np.uint32(8 * step)) & np.uint32(255))
+            else:
+                unit = pool[np.int64(packed) + step]
+            units[written] = unit
+            offsets[written] = np.uint32(index)
+            written += np.uint64(1)
+    return np.int64(written)  # type: ignore[return-value]

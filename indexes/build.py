@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.errors import CorpusIndexError, SourceError, UsageError
+from guardrail.indexes.burial import bury, new_segment
 from guardrail.indexes.documents import Unreadable
 from guardrail.indexes.identifiers import Identifiers, Identify, write_identifiers
 from guardrail.indexes.index import Index
@@ -43,8 +43,7 @@ from guardrail.indexes.record_table import RecordRows, write_records
 from guardrail.indexes.records import RecordFinder, RecordRules, join_rules, rules_of
 from guardrail.indexes.runs import GramSource, Grid, Run, document_key
 from guardrail.indexes.segment import Segment
-from guardrail.indexes.segment_writer import SegmentInfo, write_segment
-from guardrail.indexes.tombstones import bury
+from guardrail.indexes.segment_writer import SegmentInfo
 from guardrail.indexes.workers import Done, Task, load_done, load_records, run_tasks
 from guardrail.keys import Key
 from guardrail.text import canonical_units, canonicalise
@@ -383,38 +382,3 @@ def _merge(
 def part_of(progress: Progress, number: int, parts: int) -> Callable[[float], None]:
     """The progress of one of several segments, as a share of all of them."""
     return lambda share: progress("merge", (number + share) / parts)
-
-
-def new_segment(
-    index: Path,
-    manifest: Manifest,
-    key: Key,
-    sources: Sequence[GramSource],
-    *,
-    known_bits: int = 64,
-    threads: int = 1,
-    progress: Callable[[float], None] = lambda share: None,
-) -> SegmentInfo:
-    """Write one durable segment that no manifest names yet."""
-    identifier = secrets.token_hex(8)
-    folder = segment_folder(index, identifier)
-    folder.mkdir(parents=True)
-    try:
-        info = write_segment(
-            folder,
-            identifier,
-            sources,
-            grid=manifest.grid,
-            key=key,
-            max_postings=manifest.max_postings,
-            known_bits=known_bits,
-            threads=threads,
-            progress=progress,
-        )
-        sync_folder(folder)
-        sync_folder(folder.parent)
-    except BaseException:
-        # A full disk is not to stay full.
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return info

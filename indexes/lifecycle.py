@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError, UsageError
-from guardrail.indexes.build import MAX_SEGMENT_ORDINALS, Progress, disk, new_segment, part_of
+from guardrail.indexes.build import MAX_SEGMENT_ORDINALS, Progress, disk, part_of
+from guardrail.indexes.burial import bury, new_segment
 from guardrail.indexes.identifiers import Identifiers, write_identifiers
 from guardrail.indexes.index import Index
 from guardrail.indexes.living import LivingSegment
@@ -32,7 +33,6 @@ from guardrail.indexes.records import join_rules
 from guardrail.indexes.runs import Grid, document_key
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.segment_writer import SegmentInfo
-from guardrail.indexes.tombstones import bury
 from guardrail.keys import Key
 from guardrail.text import CANONICAL_VERSION
 
@@ -263,7 +263,10 @@ def verify(index: str | Path, key: Key) -> list[str]:
 
 
 def info(index: str | Path, key: Key | None = None) -> dict[str, Any]:
-    """What an index is, as JSON-ready values; with its key also its collections and labels."""
+    """What an index is, as JSON-ready values; with its key also what lives in it.
+
+    `parts` counts what is stored: a long document is several, and forgotten ones count until they
+    are erased."""
     path = Path(index)
     opened = None if key is None else Index.open(path, key, check=False)
     manifest = peek_manifest(path) if opened is None else opened.manifest
@@ -284,9 +287,7 @@ def info(index: str | Path, key: Key | None = None) -> dict[str, Any]:
         "max_postings": manifest.max_postings,
         "passages": manifest.passages,
         "segments": len(segments),
-        "documents": sum(info.documents for info in segments),
-        "chars": sum(info.chars for info in segments),
-        "units": sum(info.units for info in segments),
+        "parts": sum(info.documents for info in segments),
         "grams": sum(info.grams for info in segments),
         "bytes": _size(segments),
     }

@@ -41,14 +41,17 @@ class LivingSegment:
 
     def size(self, partition: int) -> int:
         """See `GramSource.size`: forgotten documents count."""
-        return self._segment.size(partition, PARTITIONS)
+        return self._segment.size(partition)
 
     def entries(self, partition: int) -> Entries:
         """See `GramSource.entries`; bits of the hash that the segment no longer knows are zero."""
         segment = self._segment
         middle, ordinals = segment.entries(partition, PARTITIONS)
+        others = segment.overflow(partition)
+        middle = np.concatenate((middle, others >> np.uint64(32)))
+        ordinals = np.concatenate((ordinals, others & np.uint64(0xFFFFFFFF)))
         old_starts = segment.table["start"]
-        rows = np.searchsorted(old_starts, ordinals.astype(np.uint32), side="right") - 1
+        rows = segment.rows(ordinals)
         keep = ~segment.dead[rows]
         rows, ordinals, middle = rows[keep], ordinals[keep], middle[keep]
         fresh = self._starts[rows] + ordinals.astype(np.int64) - old_starts[rows]

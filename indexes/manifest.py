@@ -32,7 +32,7 @@ from guardrail.errors import (
 )
 from guardrail.indexes import passages
 from guardrail.indexes.matching import WINDOW
-from guardrail.indexes.runs import Grid
+from guardrail.indexes.runs import PARTITIONS, Grid
 from guardrail.indexes.segment_writer import (
     MAX_BUCKET_BITS,
     MIN_BUCKET_BITS,
@@ -44,7 +44,7 @@ from guardrail.keys import PUBLIC_KEY, Key
 from guardrail.text import CANONICAL_VERSION
 
 FORMAT = "corpus-guardrail index"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 FILE_NAME = "manifest.json"
 LOCK_NAME = "lock"
 _AGAIN = "restore it from a backup or build the index again"
@@ -57,6 +57,7 @@ _SEGMENT_FILES = {
     "marks",
     "names",
     "ordinals",
+    "overflow",
     "remainders",
     "tags",
 }
@@ -193,6 +194,7 @@ def _sound_segment(info: SegmentInfo, grid: Grid) -> bool:
         and info.files["filter"][0] % 8 == 0
         and info.files["remainders"][0] == 2 * (info.grams + WINDOW)
         and info.files["ordinals"][0] == 8 * (ordinal_words + 1)
+        and info.files["overflow"][0] == 8 * (info.dropped_postings + PARTITIONS + 1)
         and info.files["tags"][0] * 4 == info.ordinals * grid.stride
         and (not grid.passages or passages.sound_sizes({n: s for n, (s, _) in info.files.items()}))
     )

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.indexes.documents import Document
-from guardrail.indexes.grams import TAG, GramKey, Hashes, hash_grams, roll_grams, write_tags
+from guardrail.indexes.grams import TAG, GramKey, Hashes, siphash, write_tags
 from guardrail.indexes.passages import Windows, document_windows
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.indexes.signatures import SignatureKey
 from guardrail.jit import kernel
 from guardrail.keys import Key, fingerprint
-from guardrail.text import CanonicalText, Offsets, canonical_units
+from guardrail.text import CanonicalText, Offsets, Scratch, Units, canonical_units
 
 PARTITIONS = 256
 # Ordinals of a run are padded to this, so that its tags (2 bits a unit) fill whole words.
@@ -117,12 +117,15 @@ class RunWriter:
         self._gram_key = GramKey.derive(key)
         self._signature_key = SignatureKey.derive(key)
         self._sealer = Sealer.derive(key, "run")
+        self._scratch = Scratch()
+        self._hashes: Hashes = np.zeros(0, np.uint64)
+        self._places = np.zeros(0, np.uint32)
+        self._tags: Words = np.zeros(0, np.uint64)
         self._reset()
 
     def _reset(self) -> None:
-        self._hashes: list[Hashes] = []
-        self._places: list[NDArray[np.uint32]] = []
-        self._tags = np.zeros(0, np.uint64)
+        self._tags[:] = 0
+        self._grams = 0
         self._marks: list[NDArray[np.uint32]] = []
         self._windows: list[Words] = []
         self._rows: list[DocumentRow] = []
@@ -130,17 +133,25 @@ class RunWriter:
 
     def add(self, document: Document) -> int:
         """Take a document in; returns its canonical length in units."""
-        units, offsets = canonical_units(document.text)
-        rolled = roll_grams(units, self.grid.gram, self._gram_key)
-        count, span = self.grid.count(len(units)), self.grid.span(len(units))
-        stride = self.grid.stride
+        units, offsets = canonical_units(document.text, self._scratch)
+        grid, start, secret = self.grid, self._ordinals, self._gram_key
+        count, span = grid.count(len(units)), grid.span(len(units))
         if count:
-            self._reserve(self._ordinals + span)
-            write_tags(units, self._gram_key.base, self._tags, self._ordinals * stride)
-            self._places.append(np.arange(self._ordinals, self._ordinals + count, dtype=np.uint32))
-            self._hashes.append(hash_grams(rolled[::stride].copy(), self._gram_key))
-            self._marks.append(_marks(offsets, count, stride))
-            if self.grid.passages:
+            self._reserve(start + span)
+            write_tags(units, secret.base, self._tags, start * grid.stride)
+            take_grams(
+                units,
+                grid.gram,
+                grid.stride,
+                secret.base,
+                secret.k0,
+                secret.k1,
+                self._hashes[self._grams : self._grams + count],
+            )
+            self._places[self._grams : self._grams + count] = np.arange(start, start + count)
+            self._grams += count
+            self._marks.append(_marks(offsets, count, grid.stride))
+            if grid.passages:
                 text = CanonicalText(document.text, units, offsets)
                 windows = document_windows(text, len(self._rows), self._signature_key)
                 self._windows.append(windows.pack())
@@ -150,7 +161,7 @@ class RunWriter:
                 collection=document.collection,
                 labels=document.labels,
                 offset=document.offset,
-                start=self._ordinals,
+                start=start,
                 units=len(units),
                 chars=len(document.text),
                 key=document_key(self.key, document.collection, document.id),
@@ -162,11 +173,11 @@ class RunWriter:
         return len(units)
 
     def _reserve(self, ordinals: int) -> None:
-        needed = (ordinals * self.grid.stride + 31) // 32
-        if needed > len(self._tags):
-            grown = np.zeros(max(needed, 2 * len(self._tags), 1 << 12), np.uint64)
-            grown[: len(self._tags)] = self._tags
-            self._tags = grown
+        if ordinals > len(self._hashes):
+            ordinals = max(ordinals, 2 * len(self._hashes), 1 << 12)
+            self._tags = _grown(self._tags, ordinals * self.grid.stride // 32 + 1)
+            self._hashes = _grown(self._hashes, ordinals)
+            self._places = _grown(self._places, ordinals)
 
     def flush(self) -> None:
         """Write what was taken in since the last run; nothing where that is nothing."""
@@ -176,9 +187,7 @@ class RunWriter:
         padded = -(-self._ordinals // ALIGNMENT) * ALIGNMENT
         self._reserve(padded)
         words = padded * self.grid.stride // 32
-        hashes = np.concatenate(self._hashes) if self._hashes else np.zeros(0, np.uint64)
-        places = np.concatenate(self._places) if self._places else np.zeros(0, np.uint32)
-        starts, entries = partition(hashes, places)
+        starts, entries = partition(self._hashes[: self._grams], self._places[: self._grams])
         marks = np.concatenate(self._marks) if self._marks else np.zeros(0, np.uint32)
         # Fresh masks for each run: one mask over two contents would give their difference away.
         nonce = secrets.token_hex(16)
@@ -254,6 +263,35 @@ class Run:
 def _marks(offsets: Offsets, count: int, stride: int) -> NDArray[np.uint32]:
     """The raw offsets of a document's grams 0, 8, 16, ..."""
     return offsets[0 : count * stride : stride * MARK_EVERY].copy()
+
+
+def _grown(values: NDArray[Any], size: int) -> NDArray[Any]:
+    """The same values with zeros behind them."""
+    grown = np.zeros(size, values.dtype)
+    grown[: len(values)] = values
+    return grown
+
+
+@kernel()
+def take_grams(
+    units: Units,
+    gram: int,
+    stride: int,
+    base: np.uint64,
+    k0: np.uint64,
+    k1: np.uint64,
+    hashes: Hashes,
+) -> None:
+    """Store the hashes of every `stride`-th gram: what `roll_grams` and `hash_grams` say. Most of
+    the others would be made in vain."""
+    for index in range(len(hashes)):
+        value = np.uint64(0)
+        for place in range(index * stride, index * stride + gram):
+            value = value * base + np.uint64(units[place]) + np.uint64(1)
+        hashes[index] = value
+    # A loop of its own, of which the compiler makes four hashes at a time.
+    for index in range(len(hashes)):
+        hashes[index] = siphash(hashes[index], k0, k1)
 
 
 @kernel()

@@ -27,7 +27,7 @@ from guardrail.indexes.grams import TAG, siphash
 from guardrail.indexes.matching import DEAD, Matches, find_matches
 from guardrail.indexes.passages import Passages
 from guardrail.indexes.query import Query
-from guardrail.indexes.runs import MARK_EVERY, DocumentRow, Grid
+from guardrail.indexes.runs import MARK_EVERY, PARTITIONS, DocumentRow, Entries, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.indexes.segment_writer import (
     _ROW,
@@ -74,6 +74,8 @@ class Segment:
         self._tags = self._map("tags", np.uint64)
         self._marks = self._map("marks", np.uint64)
         self._names = self._map("names", np.uint8)
+        self._overflow = self._map("overflow", np.uint64)
+        self._overflow_key = WordKey.derive(key, f"overflow {info.id}")
         self.passages = Passages(info.id, key, self._map) if grid.passages else None
         self._mark_key = WordKey.derive(key, f"marks {info.id}")
         head, self.table = self._read_documents()
@@ -188,6 +190,10 @@ class Segment:
         """The number of the group (collection and labels) of document number `row`."""
         return int(self._facts[row, 1]) & (DEAD - 1)
 
+    def rows(self, ordinals: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """The numbers of the documents that grams belong to."""
+        return np.searchsorted(self._starts, ordinals.astype(np.uint32), side="right") - 1
+
     def document(self, row: int) -> DocumentRow:
         """What the table says of document number `row`."""
         identifier, offset = self._block(row // NAMES_BLOCK)[row % NAMES_BLOCK]
@@ -218,14 +224,34 @@ class Segment:
         self._tag_key.mask(words, first // 32)
         return words, first % 32
 
-    def size(self, partition: int, partitions: int) -> int:
-        """How many entries a partition has."""
-        buckets = (1 << self.info.bucket_bits) // partitions
+    def size(self, partition: int) -> int:
+        """How many entries one of `PARTITIONS` has, searched or not."""
+        buckets = (1 << self.info.bucket_bits) // PARTITIONS
         edges = self._directory[partition * buckets :: buckets][:2]
-        return int(edges[1]) - int(edges[0])
+        first, last = self._overflow_range(partition)
+        return int(edges[1]) - int(edges[0]) + last - first
+
+    def overflow(self, partition: int) -> Entries:
+        """The entries of one of `PARTITIONS` that are not searched, as runs hold them."""
+        return self._overflow_words(*self._overflow_range(partition))
+
+    def _overflow_range(self, partition: int) -> tuple[int, int]:
+        place = self.info.dropped_postings + partition
+        first, last = self._overflow_words(place, place + 2).tolist()
+        if not first <= last <= self.info.dropped_postings:
+            raise IndexDamagedError(
+                f"{self.folder / 'overflow'} is damaged; restore it or build the index again"
+            )
+        return first, last
+
+    def _overflow_words(self, first: int, last: int) -> Words:
+        words = self._overflow[first:last].copy()
+        self._overflow_key.mask(words, first)
+        return words
 
     def entries(self, partition: int, partitions: int) -> tuple[Words, Words]:
-        """Of each entry of a partition: bits 8 to 40 of the hash, as far as known; the ordinal."""
+        """Of each entry of a partition that is searched: bits 8 to 40 of the hash, as far as known;
+        the ordinal."""
         bits = self.info.bucket_bits
         buckets = (1 << bits) // partitions
         edges = self._directory[partition * buckets : (partition + 1) * buckets + 1]

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -19,7 +21,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from guardrail.indexes.frequent import Surroundings, choose_places
 from guardrail.indexes.gram_filter import FilterWriter
+from guardrail.indexes.grams import Hashes
 from guardrail.indexes.matching import WINDOW
 from guardrail.indexes.passages import Windows, write_passages
 from guardrail.indexes.runs import PARTITIONS, Entries, GramSource, Grid
@@ -35,6 +39,9 @@ NAMES_BLOCK = 256
 _ROW = np.dtype(
     [("start", "<u4"), ("units", "<u4"), ("chars", "<u4"), ("group", "<u4"), ("key", "<u8")]
 )
+
+# Pieces of a file, of up to 1 MB, that wait to be hashed and written.
+_PIECES_BEHIND = 4
 
 Progress = Callable[[float], None]
 
@@ -55,21 +62,43 @@ class SegmentInfo:
     dropped_postings: int = 0
 
 
-class DigestedFile:
-    """A file that is hashed while it is written, and on disk when `close` returns."""
+class _Here(Executor):
+    """Does at once what it is handed."""
 
-    def __init__(self, path: Path) -> None:
+    def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(work(*given, **named))
+        return future
+
+
+HERE = _Here()
+
+
+class DigestedFile:
+    """A file that is hashed while it is written, and on disk when `close` returns. A `sink` of one
+    thread does so a few pieces behind."""
+
+    def __init__(self, path: Path, sink: Executor = HERE) -> None:
         self._file: IO[bytes] = path.open("wb")
         self._digest = hashlib.sha256()
         self._bytes = 0
+        self._sink = sink
+        self._behind: deque[Future[None]] = deque()
 
     def write(self, data: bytes | NDArray[Any]) -> None:
         view = data if isinstance(data, bytes) else np.ascontiguousarray(data).tobytes()
+        self._bytes += len(view)
+        if len(self._behind) == _PIECES_BEHIND:
+            self._behind.popleft().result()
+        self._behind.append(self._sink.submit(self._put, view))
+
+    def _put(self, view: bytes) -> None:
         self._file.write(view)
         self._digest.update(view)
-        self._bytes += len(view)
 
     def close(self) -> tuple[int, str]:
+        while self._behind:
+            self._behind.popleft().result()
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -98,7 +127,8 @@ def write_segment(
 
     `known_bits` is how many leading bits of each hash the sources still know. Of the grams that
     occur more than `max_postings` times in one group of documents (same collection and labels),
-    the first ones stay.
+    some places are searched and the others wait in `overflow`: see `frequent`. With one thread,
+    nothing is done aside.
     """
     ordinals = sum(source.ordinals for source in sources)
     bases = np.cumsum([0, *(source.ordinals for source in sources)])[:-1].tolist()
@@ -109,66 +139,66 @@ def write_segment(
     hash_bits = min(known_bits, bits + REMAINDER_BITS)
     files: dict[str, tuple[int, str]] = {}
 
-    table, names, blocks, groups = _documents(sources, bases, key, segment_id)
-    files["names"] = _write_all(folder / "names", names)
-    sealer = Sealer.derive(key, f"segment {segment_id}")
-    head = {"blocks": blocks, "groups": groups, "rows": len(table)}
-    documents = json.dumps(head).encode() + b"\n" + table.tobytes()
-    files["documents"] = _write_all(folder / "documents", [sealer.seal(documents, "documents")])
+    def write_tags() -> tuple[int, str]:
+        words = (words for source in sources for words in source.tags())
+        return _write_masked(folder / "tags", words, key, segment_id, "tags")
 
-    files["tags"] = _write_masked(
-        folder / "tags", (words for s in sources for words in s.tags()), key, segment_id, "tags"
-    )
-    files["marks"] = _write_masked(
-        folder / "marks", _paired(m for s in sources for m in s.marks()), key, segment_id, "marks"
-    )
+    def write_marks() -> tuple[int, str]:
+        words = _paired(marks for source in sources for marks in source.marks())
+        return _write_masked(folder / "marks", words, key, segment_id, "marks")
 
-    if grid.passages:
-        files |= write_passages(folder, segment_id, _windows(sources), key, _write_arrays)
+    with _threads(threads if threads > 1 else 0) as pool, _threads(int(threads > 1)) as sink:
+        tags, marks = pool.submit(write_tags), pool.submit(write_marks)
+        table, names, blocks, groups = _documents(sources, bases, key, segment_id)
+        files["names"] = _write_all(folder / "names", names)
+        sealer = Sealer.derive(key, f"segment {segment_id}")
+        head = {"blocks": blocks, "groups": groups, "rows": len(table)}
+        documents = json.dumps(head).encode() + b"\n" + table.tobytes()
+        blob = sealer.seal(documents, "documents")
+        files["documents"] = _write_all(folder / "documents", [blob])
+        if grid.passages:
+            files |= write_passages(folder, segment_id, _windows(sources), key, _write_arrays)
+        files["tags"], files["marks"] = tags.result(), marks.result()
+        surroundings = Surroundings(folder / "tags", table, grid, key, segment_id)
 
-    def sorted_partition(partition: int) -> tuple[Entries, int]:
-        parts = [
-            source.entries(partition) + np.uint64(base)
-            for source, base in zip(sources, bases, strict=True)
-        ]
-        entries = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
-        entries.sort()
-        return cap_postings(entries, hash_bits, max_postings, table)
+        def sorted_partition(partition: int) -> _Partition:
+            parts = [
+                source.entries(partition) + np.uint64(base)
+                for source, base in zip(sources, bases, strict=True)
+            ]
+            entries = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+            entries.sort()
+            entries, others = choose_places(entries, hash_bits, max_postings, surroundings)
+            return _Partition.of(partition, entries, others, bits, hash_bits)
 
-    grams = dropped = 0
-    directory = DigestedFile(folder / "directory")
-    filtering = FilterWriter(grams_at_most, hash_bits)
-    filters = DigestedFile(folder / "filter")
-    remainders = DigestedFile(folder / "remainders")
-    packer = OrdinalPacker(
-        folder / "ordinals", ordinals, WordKey.derive(key, f"ordinals {segment_id}")
-    )
-    buckets = 1 << (bits - 8)
-    with ThreadPoolExecutor(threads) as pool:
-        ahead = _ahead(pool, sorted_partition, range(PARTITIONS), threads + 1)
-        for partition, (entries, lost) in enumerate(ahead):
-            middle = entries >> np.uint64(32)
-            counts = np.bincount(
-                (middle >> np.uint64(40 - bits)).astype(np.int64), minlength=buckets
-            )
-            ends = grams + np.cumsum(counts)
-            directory.write(np.concatenate(([grams], ends[:-1])).astype("<u4"))
-            low = (middle << np.uint64(24 + bits)) >> np.uint64(48)
-            spare = bits + REMAINDER_BITS - hash_bits
-            remainders.write(((low >> np.uint64(spare)) << np.uint64(spare)).astype("<u2"))
-            prefixes = (np.uint64(partition) << np.uint64(32)) | middle
-            filters.write(filtering.add(prefixes << np.uint64(24)))
-            packer.write(entries.astype(np.uint32))
-            grams += len(entries)
-            dropped += lost
-            progress((partition + 1) / PARTITIONS)
-    directory.write(np.array([grams], "<u4"))
-    remainders.write(np.zeros(WINDOW, "<u2"))
-    filters.write(filtering.finish())
-    files["directory"] = directory.close()
-    files["filter"] = filters.close()
-    files["remainders"] = remainders.close()
-    files["ordinals"] = packer.close()
+        grams = dropped = 0
+        directory = DigestedFile(folder / "directory", sink)
+        filtering = FilterWriter(grams_at_most, hash_bits)
+        filters = DigestedFile(folder / "filter", sink)
+        remainders = DigestedFile(folder / "remainders", sink)
+        ordinal_file = DigestedFile(folder / "ordinals", sink)
+        ordinal_key = WordKey.derive(key, f"ordinals {segment_id}")
+        packer = OrdinalPacker(ordinal_file, ordinals, ordinal_key)
+        overflow = OverflowWriter(DigestedFile(folder / "overflow", sink), key, segment_id)
+        for number, part in enumerate(
+            _ahead(pool, sorted_partition, range(PARTITIONS), threads + 1)
+        ):
+            directory.write((grams + part.ends_before).astype("<u4"))
+            remainders.write(part.remainders)
+            filters.write(filtering.add(part.hashes))
+            packer.write(part.ordinals)
+            overflow.write(part.others)
+            grams += len(part.hashes)
+            dropped += len(part.others)
+            progress((number + 1) / PARTITIONS)
+        directory.write(np.array([grams], "<u4"))
+        remainders.write(np.zeros(WINDOW, "<u2"))
+        filters.write(filtering.finish())
+        files["directory"] = directory.close()
+        files["filter"] = filters.close()
+        files["remainders"] = remainders.close()
+        files["ordinals"] = packer.close()
+        files["overflow"] = overflow.close()
     return SegmentInfo(
         id=segment_id,
         grams=grams,
@@ -183,37 +213,42 @@ def write_segment(
     )
 
 
-def cap_postings(
-    entries: Entries, hash_bits: int, max_postings: int, table: NDArray[Any]
-) -> tuple[Entries, int]:
-    """Sorted entries without those past the first `max_postings` of one gram and one group."""
-    if len(entries) <= max_postings:
-        return entries, 0
-    grams = entries >> np.uint64(32 + 40 - min(40, hash_bits))
-    edges = np.flatnonzero(grams[1:] != grams[:-1]) + 1
-    firsts = np.concatenate(([0], edges))
-    counts = np.diff(np.concatenate((firsts, [len(entries)])))
-    if counts.max() <= max_postings:
-        return entries, 0
-    rows = np.flatnonzero(np.repeat(counts > max_postings, counts))
-    ordinals = (entries[rows] & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    groups = table["group"][np.searchsorted(table["start"], ordinals, side="right") - 1]
-    order = np.lexsort((ordinals, groups, grams[rows]))
-    kinds = np.stack((grams[rows][order], groups[order].astype(np.uint64)))
-    fresh = np.concatenate(([True], (kinds[:, 1:] != kinds[:, :-1]).any(axis=0)))
-    places = np.arange(len(rows))
-    rank = places - np.maximum.accumulate(np.where(fresh, places, 0))
-    keep = np.ones(len(entries), bool)
-    keep[rows[order[rank >= max_postings]]] = False
-    return entries[keep], int(len(entries) - keep.sum())
+@dataclass(frozen=True, slots=True)
+class _Partition:
+    """What the files hold of one partition: of each entry the remainder, the hash as far as it is
+    known, and the ordinal; of each bucket how many entries of the partition come before; and the
+    entries that are not searched."""
+
+    ends_before: NDArray[np.int64]
+    remainders: NDArray[np.uint16]
+    hashes: Hashes
+    ordinals: NDArray[np.uint32]
+    others: Entries
+
+    @classmethod
+    def of(
+        cls, number: int, entries: Entries, others: Entries, bits: int, hash_bits: int
+    ) -> _Partition:
+        buckets = 1 << (bits - 8)
+        middle = entries >> np.uint64(32)
+        edges = np.arange(buckets, dtype=np.uint64) << np.uint64(40 - bits)
+        low = (middle << np.uint64(24 + bits)) >> np.uint64(48)
+        spare = np.uint64(bits + REMAINDER_BITS - hash_bits)
+        return cls(
+            ends_before=np.searchsorted(middle, edges),
+            remainders=((low >> spare) << spare).astype("<u2"),
+            hashes=((np.uint64(number) << np.uint64(32)) | middle) << np.uint64(24),
+            ordinals=entries.astype(np.uint32),
+            others=others,
+        )
 
 
 class OrdinalPacker:
     """Writes ordinals with as few bits as the largest needs, masked, 64 of them a block."""
 
-    def __init__(self, path: Path, ordinals: int, key: WordKey) -> None:
+    def __init__(self, file: DigestedFile, ordinals: int, key: WordKey) -> None:
         self.bits = ordinal_bits(ordinals)
-        self._file = DigestedFile(path)
+        self._file = file
         self._key = key
         self._rest = np.zeros(0, np.uint32)
         self._words = 0
@@ -271,19 +306,50 @@ def unpack_bits(words: Words, skip: int, bits: int, count: int) -> Words:
     return values
 
 
+class OverflowWriter:
+    """Writes the entries that are not searched, masked, partition after partition, and behind them
+    where each partition starts."""
+
+    def __init__(self, file: DigestedFile, key: Key, segment_id: str) -> None:
+        self._file = file
+        self._key = WordKey.derive(key, f"overflow {segment_id}")
+        self._starts = [0]
+
+    def write(self, entries: Entries) -> None:
+        self._put(entries)
+        self._starts.append(self._starts[-1] + len(entries))
+
+    def close(self) -> tuple[int, str]:
+        self._put(np.array(self._starts, np.uint64))
+        return self._file.close()
+
+    def _put(self, words: Words) -> None:
+        self._key.mask(words, self._starts[-1])
+        self._file.write(words)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[Executor]:
+    """So many threads; work given to none is done at once."""
+    if count == 0:
+        yield HERE
+        return
+    with ThreadPoolExecutor(count) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
 def _ahead(
-    pool: ThreadPoolExecutor,
-    work: Callable[[int], tuple[Entries, int]],
-    items: range,
-    depth: int,
-) -> Iterator[tuple[Entries, int]]:
+    pool: Executor, work: Callable[[int], _Partition], items: range, depth: int
+) -> Iterator[_Partition]:
     """Results in order, with at most `depth` pieces of work under way or waiting."""
     source = iter(items)
-    pending: list[Future[tuple[Entries, int]]] = [
-        pool.submit(work, item) for item in islice(source, depth)
-    ]
+    pending = deque(pool.submit(work, item) for item in islice(source, depth))
     while pending:
-        yield pending.pop(0).result()
+        yield pending.popleft().result()
         pending += [pool.submit(work, item) for item in islice(source, 1)]
 
 

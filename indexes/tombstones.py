@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,26 @@ from numpy.typing import NDArray
 
 from guardrail.indexes.manifest import Manifest
 from guardrail.indexes.sealed import Sealer
-from guardrail.indexes.segment import Segment
 from guardrail.keys import Key
 
 _CHUNK = 4 << 20
+
+
+def write_tombstones(
+    index: Path, manifest: Manifest, segment_id: str, key: Key, rows: NDArray[np.int64]
+) -> dict[str, tuple[int, str]]:
+    """Write which rows of a segment are forgotten, for the manifest's generation; the tombstones
+    that the manifest has then."""
+    name = f"{_prefix(segment_id)}{manifest.generation}.sealed"
+    blob = _sealer(manifest, key).seal(json.dumps(rows.tolist()).encode(), name)
+    written = write_durably(index / name, blob)
+    return {**without_tombstones(manifest, segment_id), name: written}
+
+
+def without_tombstones(manifest: Manifest, segment_id: str) -> dict[str, tuple[int, str]]:
+    """A manifest's tombstones but for those of a segment."""
+    prefix = _prefix(segment_id)
+    return {n: file for n, file in manifest.tombstones.items() if not n.startswith(prefix)}
 
 
 def read_tombstones(
@@ -29,28 +44,6 @@ def read_tombstones(
             blob = (index / name).read_bytes()
             return np.array(json.loads(_sealer(manifest, key).open(blob, name)), np.uint32)
     return np.zeros(0, np.uint32)
-
-
-def bury(
-    index: Path,
-    manifest: Manifest,
-    key: Key,
-    segments: Iterable[Segment],
-    rows: Mapping[str, NDArray[np.int64]],
-) -> Manifest:
-    """The manifest with more rows forgotten, by segment id; what was forgotten stays so."""
-    tombstones = dict(manifest.tombstones)
-    for segment in segments:
-        fresh = rows.get(segment.info.id)
-        if fresh is None or not len(fresh):
-            continue
-        dead = np.union1d(np.flatnonzero(segment.dead), fresh)
-        prefix = _prefix(segment.info.id)
-        tombstones = {n: file for n, file in tombstones.items() if not n.startswith(prefix)}
-        name = f"{prefix}{manifest.generation}.sealed"
-        blob = _sealer(manifest, key).seal(json.dumps(dead.tolist()).encode(), name)
-        tombstones[name] = write_durably(index / name, blob)
-    return replace(manifest, tombstones=tombstones)
 
 
 def write_durably(path: Path, blob: bytes) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""The worker processes of a build: one unit of work in, durable runs and a record out."""
+"""The workers of a build: one unit of work in, runs and a durable record out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -101,36 +108,45 @@ def _digest(task: Task, runs: Iterable[str]) -> str:
 
 
 def run_tasks(tasks: list[Task], jobs: int, strict: bool) -> Iterator[tuple[Task, Done]]:
-    """Do tasks in `jobs` processes; each with what it left, as they finish. With `strict`, the
-    first that could not read something is the last. Raises CorpusIndexError if a process dies."""
-    if not tasks:
-        return
-    if jobs == 1 or len(tasks) == 1:
+    """Do tasks in this process and `jobs` - 1 others; each with what it left, as they finish. With
+    `strict`, the first that could not read something is the last. Raises CorpusIndexError if a
+    process dies.
+
+    This process has read a good part of a small corpus by the time that others have started.
+    """
+    jobs = min(jobs, len(tasks))
+    if jobs <= 1:
         yield from ((task, _work(task)) for task in tasks)
         return
-    pool = ProcessPoolExecutor(
-        min(jobs, len(tasks)),
+    helpers = ProcessPoolExecutor(
+        jobs - 1,
         multiprocessing.get_context("spawn"),
         initializer=become_worker,
         initargs=(os.getpid(),),
     )
+    own = ThreadPoolExecutor(1)
     source = iter(tasks)
-    pending: dict[Future[Done], Task] = {}
+    pending: dict[Future[Done], tuple[Task, Executor]] = {}
+    idle: list[Executor] = [own, *[helpers] * (jobs - 1)]
     try:
         while True:
-            while len(pending) < 2 * jobs and (following := next(source, None)) is not None:
-                pending[pool.submit(_work, following)] = following
+            # None is handed a second task ahead: the last ones are to end at the same time.
+            for executor in idle[:]:
+                if (following := next(source, None)) is not None:
+                    idle.remove(executor)
+                    pending[executor.submit(_work, following)] = following, executor
             if not pending:
                 break
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                task = pending.pop(future)
+                task, executor = pending.pop(future)
+                idle.append(executor)
                 result = future.result()
                 yield task, result
                 if strict and result.unreadable:
                     return
     except (BrokenProcessPool, BrokenPipeError):
         # The pool would wait without end for a worker that was just being started when it broke.
-        for process in list((pool._processes or {}).values()):
+        for process in list((helpers._processes or {}).values()):
             process.kill()
         raise CorpusIndexError(
             "a worker process ended before its time (out of memory, or a script that calls this "
@@ -138,7 +154,8 @@ def run_tasks(tasks: list[Task], jobs: int, strict: bool) -> Iterator[tuple[Task
             "goes on where it stopped"
         ) from None
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        own.shutdown(wait=True, cancel_futures=True)
+        helpers.shutdown(wait=True, cancel_futures=True)
 
 
 def become_worker(parent: int) -> None:
@@ -153,7 +170,7 @@ def become_worker(parent: int) -> None:
 
 
 def _work(task: Task) -> Done:
-    """Read one unit and write its runs; in a worker process."""
+    """Read one unit and write its runs."""
     writer = RunWriter(task.work, task.name, task.grid, task.key)
     collector = RecordCollector(task.key)
     sealer = Sealer.derive(task.key, "work")

@@ -21,7 +21,18 @@ from guardrail.server.errors import Shapes, openai_shape
 from guardrail.server.guard import Guard, warm_up
 from guardrail.server.metrics import Metrics
 from guardrail.server.ports import OpenStores
-from guardrail.server.routes import admin, health, moderations, native, proxy
+from guardrail.server.routes import (
+    admin,
+    azure,
+    bedrock,
+    console,
+    health,
+    litellm,
+    moderations,
+    native,
+    presidio,
+    proxy,
+)
 from guardrail.server.service import Service
 from guardrail.server.settings import Settings
 from guardrail.server.tracing import Tracing
@@ -29,9 +40,28 @@ from guardrail.server.upstreams import Upstreams
 
 FOLLOW_EVERY_SECONDS = 0.5
 
-ROUTERS = (native.router, moderations.router, proxy.router, admin.router, health.router)
+ROUTERS = (
+    native.router,
+    moderations.router,
+    proxy.router,
+    litellm.router,
+    presidio.router,
+    bedrock.router,
+    azure.router,
+    admin.router,
+    console.router,
+    health.router,
+)
 # The shape of errors by the beginning of the path; what is not here has the native one.
-SHAPES = Shapes([(path, openai_shape) for path in ("/v1/moderations", *proxy.PATHS)])
+SHAPES = Shapes(
+    [
+        *((path, openai_shape) for path in ("/v1/moderations", *proxy.PATHS)),
+        ("/analyze", presidio.presidio_shape),
+        ("/anonymize", presidio.presidio_shape),
+        ("/guardrail/", bedrock.bedrock_shape),
+        ("/contentsafety/", azure.azure_shape),
+    ]
+)
 
 _log = logging.getLogger("guardrail.server")
 

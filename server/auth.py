@@ -52,5 +52,10 @@ def token_of(request: Request) -> str | None:
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         given.add(credentials.strip())
+    elif scheme == "AWS4-HMAC-SHA256":
+        # Clients of AWS name a key and sign with another. The name is the key here: it is as secret
+        # as what `Bearer` carries.
+        named = credentials.partition("Credential=")[2].partition("/")[0]
+        given.add(named)
     token = given.pop() if len(given) == 1 else ""
     return token if 0 < len(token) <= LONGEST_TOKEN else None

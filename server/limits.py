@@ -30,7 +30,9 @@ from guardrail.server.limit_counters import MemoryCounters
 # Seconds that Redis may take, and for which it is left alone after it failed: requests are told at
 # once instead of waiting for it one after the other.
 _REDIS_PATIENCE, _PAUSE = 0.5, 1.0
-_REDIS_CONNECTIONS = 32
+# Requests wait so long for one of so many connections: that many of them come at once says nothing
+# about Redis.
+_REDIS_CONNECTIONS, _TURN = 32, 5.0
 NO_LIMITS = Limits()
 
 
@@ -204,7 +206,7 @@ def _redis_counters(url: str) -> tuple[_Counters, tuple[type[Exception], ...], A
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=_REDIS_CONNECTIONS,
-            timeout=_REDIS_PATIENCE,
+            timeout=_TURN,
             socket_timeout=_REDIS_PATIENCE,
             socket_connect_timeout=_REDIS_PATIENCE,
             # Once more: after a restart of Redis the pool holds dead connections.

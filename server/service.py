@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from guardrail.findings import Verdict
 from guardrail.server.audit_record import AuditRecord, decision
@@ -65,6 +66,29 @@ class Service:
         return await asyncio.gather(
             *(self._judge(caller, question, event, request) for question in questions)
         )
+
+    async def held_back(
+        self, caller: Identity, questions: Sequence[Question], safe: Sequence[str]
+    ) -> list[int]:
+        """How much of the end of each safe text must wait where its question is only the beginning
+        of a response: all that a stream would not have let go yet."""
+        return [
+            await self.pool.run(partial(self._held_back, caller, question, text))
+            for question, text in zip(questions, safe, strict=False)
+        ]
+
+    def _held_back(self, caller: Identity, question: Question, safe: str, deadline: float) -> int:
+        stream = self.guard.now.rail.open_stream(
+            prompt=question.prompt,
+            identity=caller.key_id,
+            entitlements=caller.entitlements,
+            conversation=question.conversation,
+        )
+        let_go = stream.feed(question.text)
+        if stream.refused:
+            return len(safe)
+        pairs = enumerate(zip(let_go, safe, strict=False))
+        return len(safe) - next((at for at, (a, b) in pairs if a != b), min(len(let_go), len(safe)))
 
     async def admit(
         self, caller: Identity, characters: int = 0, *, preset: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from guardrail.cli.app import app
-from guardrail.cli.output import STATUS_ERROR, STATUS_INTERRUPTED, complain
+from guardrail.cli.output import STATUS_ERROR, STATUS_INTERRUPTED, Interrupted, complain
 from guardrail.errors import GuardrailError
 
 
@@ -16,8 +16,14 @@ def main() -> None:
     except GuardrailError as error:
         complain(str(error))
         sys.exit(STATUS_ERROR)
-    except KeyboardInterrupt:
-        complain("interrupted; nothing is lost: run the same command again to go on")
+    except (Interrupted, KeyboardInterrupt) as stop:
+        left = ""
+        if isinstance(stop, Interrupted) and stop.command == "index":
+            left = (
+                "; the index is whole, as it was before or, right at the end, as it was to be: "
+                "run the same command again (a build or an addition goes on where it stopped)"
+            )
+        complain(f"interrupted{left}")
         sys.exit(STATUS_INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has gone; what it read was right.

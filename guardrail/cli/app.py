@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from guardrail.cli import audit, audit_trail, check, index, keys, policy, scoring, serve
-from guardrail.cli.output import console, print_json
+from guardrail.cli.output import Interrupted, console, print_json
+
+
+class _Commands(TyperGroup):
+    """Leaves interrupts to `main`, which says in what state things are: typer says nothing."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted(ctx.invoked_subcommand) from None
+
 
 app = typer.Typer(
     name="guardrail",
+    cls=_Commands,
     help="Keep private text out of the responses of language models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

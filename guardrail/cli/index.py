@@ -298,9 +298,9 @@ def info(index: Index, key_file: KeyFile = None, as_json: AsJson = False) -> Non
     _print_table(told)
     console().print(
         f"\nEvery span of at least {told['bound']} letters and digits that a response shares with "
-        "a document is found, however it is cased, spaced or punctuated (of a passage in more than "
-        f"{told['max_postings']} documents of one collection, the first count). The policy says "
-        "which spans are acted on."
+        "a document is found, however it is cased, spaced or punctuated, but for phrases in more "
+        f"than {told['max_postings']} different surroundings. The policy says which spans are "
+        "acted on."
     )
 
 

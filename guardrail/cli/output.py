@@ -17,6 +17,14 @@ STATUS_ERROR = 1
 STATUS_INTERRUPTED = 130
 
 
+class Interrupted(Exception):
+    """The user stopped a command."""
+
+    def __init__(self, command: str | None) -> None:
+        super().__init__(command)
+        self.command = command
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console that prints text as it is: markup in it is not obeyed."""
     from rich.console import Console

@@ -179,7 +179,8 @@ def solution(
     for point in points:
         if point < 0x250 and kinds[point] < 26:
             counts[kinds[point]] += 1
-    if np.count_nonzero(counts) < FEWEST_LETTERS:
+    total, different = _tally(counts)
+    if different < FEWEST_LETTERS:
         return 0
     likely = np.zeros(len(keys), np.int64)
     for key in range(len(keys)):
@@ -189,7 +190,10 @@ def solution(
     best = max(least if now > NOTHING else SOLVED_NOTHING, now + BETTER)
     answer = 0
     for _ in range(3):
-        key = int(np.argmax(likely))
+        key = 0
+        for other in range(len(likely)):
+            if likely[other] > likely[key]:
+                key = other
         likely[key] = -(1 << 62)
         one, two = _weighed(points, kinds, language, keys[key], False)
         if max(one, two) > best and key:
@@ -200,11 +204,23 @@ def solution(
         other = _rot47(int(point))
         if other < 0x250 and kinds[other] < 26:
             others[kinds[other]] += 1
-    if others.sum() > 1.2 * counts.sum() and np.count_nonzero(others) >= FEWEST_LETTERS:
+    more, different = _tally(others)
+    if more > 1.2 * total and different >= FEWEST_LETTERS:
         one, _ = _weighed(points, kinds, language, keys[0], True)
         if one > PLAIN:
             return ROT47
     return answer
+
+
+@kernel(inline=True)
+def _tally(counts: NDArray[np.int64]) -> tuple[int, int]:
+    """The sum of counts, and how many are not 0. By hand: numpy's functions cost a kernel a second
+    to compile, and a process that loads it 0.2 s and SciPy where that is installed."""
+    total = different = 0
+    for count in counts:
+        total += int(count)
+        different += int(count != 0)
+    return total, different
 
 
 @kernel(inline=True)

@@ -189,12 +189,23 @@ class AuditLog:
 
 
 # SQLite holds values of any type in any column, whatever the schema says.
-_TYPES = (int, int, str, str, (str, NoneType), (bytes, NoneType), bytes, bytes, (int, NoneType))
+_TYPES: tuple[Any, ...] = (
+    int,
+    int,
+    str,
+    str,
+    (str, NoneType),
+    (bytes, NoneType),
+    bytes,
+    bytes,
+    (int, NoneType),
+)
 
 
 def _record(row: Row[Any]) -> StoredRecord:
     values: tuple[Any, ...] = tuple(row)
-    if not all(isinstance(v, t) for v, t in zip(values, _TYPES, strict=True)) or row.time < 0:
+    kinds = zip(values, _TYPES, strict=True)
+    if not all(isinstance(value, kind) for value, kind in kinds) or row.time < 0:
         raise _unreadable(row.seq)
     return StoredRecord(*values)
 

@@ -55,7 +55,7 @@ def names(record: StoredRecord, tenant: str | None, key_id: str | None) -> bool:
     personal = {} if record.personal is None else record.parsed(record.personal)
     named = (personal, personal.get("about", {}))
     return (tenant is None or any(who.get("tenant") == tenant for who in named)) and (
-        key_id is None or any(who.get("key") == key_id for who in named)
+        key_id is None or any(key_id in (who.get("key"), who.get("replaces")) for who in named)
     )
 
 

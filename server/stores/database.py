@@ -12,7 +12,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -127,13 +127,16 @@ class Database:
     def forget_erased(self) -> None:
         """Have what was erased leave the write-ahead log of SQLite. (In PostgreSQL vacuuming does
         it, in the server's own time.)"""
-        if self.is_sqlite:
-            with self.errors():
-                connection = self.driver_connection()
-                try:
-                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                finally:
-                    connection.close()
+        if not self.is_sqlite:
+            return
+        with self.errors(), closing(self.driver_connection()) as connection:
+            # Waits for those who read at the moment.
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise StoreUnavailableError(
+                f"what was erased may still stand in the write-ahead log of {self.name}, which "
+                f"others were reading for {PATIENCE} seconds; run the command again"
+            )
 
     def close(self) -> None:
         """Close the pool; connections that are in use close when they are given back."""

@@ -140,9 +140,7 @@ class KeyStore:
                 old = replace(key, revoked=now)
             self._change(connection, digest, old, revision)
             new = replace(key, identity=replace(key.identity, key_id=_new_id()), created=now)
-            return self._issue(
-                connection, new, "key.rotate", actor, replaces=key_id, overlap=max(overlap, 0)
-            )
+            return self._issue(connection, new, "key.rotate", actor, replaces=key_id)
 
     def close(self) -> None:
         if self._ring is not None:
@@ -161,7 +159,7 @@ class KeyStore:
         key: StoredKey,
         event: str,
         actor: Identity | str,
-        **details: str | int,
+        **about: str,
     ) -> IssuedKey:
         secret = new_secret()
         digest, revision = self._sealer.digest(secret), self._next_revision(connection)
@@ -173,7 +171,7 @@ class KeyStore:
                 **self._sealed(digest, key, revision),
             },
         )
-        self._record(connection, event, actor, key, **details)
+        self._record(connection, event, actor, key, **about)
         return IssuedKey(secret, key)
 
     def _change(self, connection: Connection, digest: bytes, key: StoredKey, revision: int) -> None:
@@ -221,12 +219,12 @@ class KeyStore:
         event: str,
         actor: Identity | str,
         key: StoredKey,
-        **details: str | int,
+        **about: str,
     ) -> None:
-        about = {"tenant": key.identity.tenant, "key": key.identity.key_id}
+        about |= {"tenant": key.identity.tenant, "key": key.identity.key_id}
         said = key.to_dict()
         told = {name: said[name] for name in _ON_RECORD}
-        self._log.append(connection, [administration(event, actor, about=about, **told, **details)])
+        self._log.append(connection, [administration(event, actor, about=about, **told)])
 
 
 def _new_id() -> str:

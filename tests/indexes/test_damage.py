@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -187,7 +188,7 @@ def test_the_manifest_of_another_index_is_refused(copied: Path, foreign: Path) -
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("format_version", 9, "has format 9, this program reads format 3; use the program"),
+        ("format_version", 9, "has format 9, this program reads format 4; use the program"),
         ("canonical_version", 2, "canonical text of version 2, this program makes version 1"),
     ],
 )
@@ -344,7 +345,10 @@ def test_a_large_index_is_checked_while_it_is_used(
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
+    built, check = threading.Event(), Index._check_aside
+    monkeypatch.setattr(Index, "_check_aside", lambda self: built.wait(60) and check(self))
     guardrail = Guardrail.from_policy(indexes=[copied], key=KEY)
+    built.set()
     wait_until(lambda: bool(guardrail.health()))
     verdict = guardrail.check("anything at all")
     assert verdict.action is Action.REFUSE

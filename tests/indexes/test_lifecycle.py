@@ -192,7 +192,7 @@ def test_documents_over_many_segments(tmp_path: Path, monkeypatch: pytest.Monkey
     """Segments are full after a few documents, blocks of names and chunks of tags after more."""
     monkeypatch.setattr(building, "MAX_SEGMENT_ORDINALS", 1500)
     monkeypatch.setattr("guardrail.indexes.lifecycle.MAX_SEGMENT_ORDINALS", 3000)
-    monkeypatch.setattr("guardrail.indexes.living._CHUNK_GRAMS", 256)
+    monkeypatch.setattr("guardrail.indexes.living._CHUNK_ORDINALS", 256)
     monkeypatch.setattr("guardrail.indexes.segment_writer.NAMES_BLOCK", 16)
     monkeypatch.setattr("guardrail.indexes.segment.NAMES_BLOCK", 16)
     texts = sentences(300)
@@ -235,7 +235,7 @@ def test_pieces_of_a_long_document_are_one_document(tmp_path: Path) -> None:
     report = build_index(path, documents, options=pieces)
     assert report.documents == info(path, KEY)["documents"] == 2
     assert info(path, KEY)["collections"] == {"mail": 2}
-    assert info(path)["documents"] > 2  # what it is made of, as far as that is no secret
+    assert info(path)["parts"] > 2  # what it is made of, as far as that is no secret
     for start in range(0, len(long) - 40, 37):
         assert holders(path, [long[start : start + 40]]) == [{("mail", "long")}]
     replaced = add_to_index(path, [Document("long", other, "mail")], options=pieces)

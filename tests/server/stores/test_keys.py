@@ -18,6 +18,7 @@ from guardrail.keys import Key
 from guardrail.server.identity import Identity, Limits, Rate, Scope
 from guardrail.server.stores import key_secret
 from guardrail.server.stores.audit import AuditLog
+from guardrail.server.stores.audit_erase import Erasure, erase
 from guardrail.server.stores.audit_verify import verify
 from guardrail.server.stores.database import Database
 from guardrail.server.stores.key_secret import new_secret, well_formed
@@ -158,11 +159,23 @@ def test_every_act_is_on_record_and_no_secret_is(keys: KeyStore, log: AuditLog) 
         "tenant": "acme",
         "key": new.key.identity.key_id,
     }
+    assert records[1]["personal"]["about"]["replaces"] == issued.key.identity.key_id
     assert records[0]["body"]["scopes"] == ["proxy"]
+    for record in records[:2]:
+        assert issued.key.identity.key_id not in json.dumps(record["body"])
     written = json.dumps(records)
     assert "gr_" not in written
     assert "acme" not in json.dumps([r["body"] for r in records])
     assert verify(log).valid
+
+
+def test_a_key_is_erased_from_the_records_of_its_acts(keys: KeyStore, log: AuditLog) -> None:
+    old = create(keys).key.identity.key_id
+    keys.rotate(old, actor="root")
+    assert erase(log, Erasure(key_id=old), "root") == 2
+    with log.database.read() as connection:
+        records = [stored.to_dict() for chunk in log.read(connection) for stored in chunk]
+    assert old not in json.dumps(records)
 
 
 def test_an_act_that_cannot_be_put_on_record_does_not_happen(keys: KeyStore, log: AuditLog) -> None:
