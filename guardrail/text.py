@@ -140,8 +140,8 @@ def join_surrogates(text: str) -> str:
 
 @cache
 def canonical_table() -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint32], Units]:
-    """What the table says of ASCII (unit, and how many, 0 or 1, in the upper byte), then the pages of
-    code points, what each becomes, and longer units; see `_map_points`."""
+    """What the table says of ASCII (unit, and how many, 0 or 1, in the upper byte), then the pages
+    of code points, what each becomes, and longer units; see `_map_points`."""
     with (
         resources.files("guardrail").joinpath("canonical.npz").open("rb") as file,
         np.load(file, allow_pickle=False) as arrays,
