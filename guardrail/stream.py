@@ -76,6 +76,11 @@ class StreamFilter:
         return self._action is Action.REFUSE
 
     @property
+    def fed(self) -> int:
+        """How many code points were fed so far."""
+        return self._scanner.end
+
+    @property
     def held(self) -> int:
         """How many code points of what was fed were not let go yet."""
         return self._scanner.end - self._redactor.done + self._seams.held

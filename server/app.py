@@ -18,7 +18,7 @@ from guardrail.filter import reason
 from guardrail.server.boundary import Boundary
 from guardrail.server.checks import CheckPool
 from guardrail.server.errors import Shapes, openai_shape
-from guardrail.server.guard import Guard
+from guardrail.server.guard import Guard, warm_up
 from guardrail.server.metrics import Metrics
 from guardrail.server.ports import OpenStores
 from guardrail.server.routes import (
@@ -31,16 +31,19 @@ from guardrail.server.routes import (
     moderations,
     native,
     presidio,
+    proxy,
 )
 from guardrail.server.service import Service
 from guardrail.server.settings import Settings
 from guardrail.server.tracing import Tracing
+from guardrail.server.upstreams import Upstreams
 
 FOLLOW_EVERY_SECONDS = 0.5
 
 ROUTERS = (
     native.router,
     moderations.router,
+    proxy.router,
     litellm.router,
     presidio.router,
     bedrock.router,
@@ -52,7 +55,7 @@ ROUTERS = (
 # The shape of errors by the beginning of the path; what is not here has the native one.
 SHAPES = Shapes(
     [
-        ("/v1/moderations", openai_shape),
+        *((path, openai_shape) for path in ("/v1/moderations", *proxy.PATHS)),
         ("/analyze", presidio.presidio_shape),
         ("/anonymize", presidio.presidio_shape),
         ("/guardrail/", bedrock.bedrock_shape),
@@ -73,20 +76,22 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         try:
-            guard = await asyncio.to_thread(Guard, settings.guard)
+            guard = await asyncio.to_thread(_open_guard, settings)
             stores = await open_stores(settings)
         except GuardrailError as error:
             _log.critical("cannot start", extra={"reason": str(error)})
             raise
         bounds = settings.bounds
         pool = CheckPool(bounds.threads, bounds.queue, bounds.check_seconds)
-        service = Service(settings, guard, pool, stores, metrics, tracing)
+        upstreams = Upstreams(settings)
+        service = Service(settings, guard, pool, stores, metrics, tracing, upstreams)
         following = asyncio.create_task(_follow(guard))
         try:
             yield {"service": service, "readiness": health.Readiness(service)}
         finally:
             following.cancel()
             pool.close()
+            await upstreams.close()
             await stores.close()
             metrics.close()
             await asyncio.to_thread(tracing.close)
@@ -109,6 +114,15 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
         Boundary, bounds=settings.bounds, metrics=metrics, tracing=tracing, shapes=SHAPES
     )
     return app
+
+
+def _open_guard(settings: Settings) -> Guard:
+    guard = Guard(settings.guard)
+    try:
+        warm_up()
+    except OSError as error:  # no folder for temporary files
+        _log.warning("not warmed up", extra={"reason": error.strerror})
+    return guard
 
 
 async def _answer(request: Request, error: Exception) -> Response:

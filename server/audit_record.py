@@ -51,11 +51,13 @@ def decision(
     model: str | None = None,
     prompt_chars: int = 0,
     response_chars: int = 0,
+    **details: str,
 ) -> AuditRecord:
     """The record of a verdict on a response of `response_chars` code points.
 
-    `request` is the id that the caller is told, `policy` the digest of the policy in force. Of a
-    failed detector the name and coverage are kept; its reason may come from a foreign program.
+    `request` is the id that the caller is told, `policy` the digest of the policy in force;
+    `details` name no person. Of a failed detector the name and coverage are kept; its reason may
+    come from a foreign program.
     """
     documents, count = _documents(verdict.findings)
     return AuditRecord(
@@ -72,8 +74,26 @@ def decision(
                 {"detector": f.detector, "covered": round(f.covered, 4)} for f in verdict.failures
             ],
             "documents": count,
+            **details,
         },
         personal={"tenant": caller.tenant, "key": caller.key_id, "documents": documents},
+    )
+
+
+def opening(
+    event: str, caller: Identity, *, request: str, model: str, prompt_chars: int, upstream: str
+) -> AuditRecord:
+    """The record of a request that is passed on to a model server."""
+    return AuditRecord(
+        event=event,
+        body={
+            "request": request,
+            "action": "forward",
+            "model": model,
+            "prompt_chars": prompt_chars,
+            "upstream": upstream,
+        },
+        personal={"tenant": caller.tenant, "key": caller.key_id},
     )
 
 

@@ -6,7 +6,8 @@
     ├── ForbiddenError             403   the key does not open this
     ├── NotFoundError              404
     ├── OverloadedError            503   too much to do; nothing was done, and a later try may go
-    └── UnavailableError           503   a part of the service does not answer: fails closed
+    ├── UnavailableError           503   a part of the service does not answer: fails closed
+    └── UpstreamError              502 / 504 / its own   the model server gave no answer
 
 Each protocol has its own shape for them, see `Shape`. No shape holds text of a request, a response
 or a corpus, and none a traceback.
@@ -37,6 +38,7 @@ class ServiceError(GuardrailError):
 
     status = 500
     code = "internal_error"
+    param: str | None = None
     retry_after: int | None = None
 
 
@@ -88,6 +90,23 @@ class UnavailableError(ServiceError):
     retry_after = 1
 
 
+class UpstreamError(ServiceError):
+    """The model server gave no answer, or one that cannot be passed on."""
+
+    code = "upstream_error"
+
+    def __init__(
+        self,
+        message: str,
+        status: int = 502,
+        code: str = "upstream_error",
+        param: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.param, self.retry_after = status, code, param, retry_after
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a caller is told about an error, before a protocol gives it its shape."""
@@ -97,6 +116,7 @@ class Told:
     message: str
     request_id: str
     retry_after: int | None = None
+    param: str | None = None
 
 
 Shape = Callable[[Told], dict[str, Any]]
@@ -107,7 +127,8 @@ def told(error: Exception, request_id: str) -> Told:
     """What may be said of an error. Of one that nobody foresaw, nothing."""
     match error:
         case ServiceError():
-            return Told(error.status, error.code, str(error), request_id, error.retry_after)
+            said = str(error)
+            return Told(error.status, error.code, said, request_id, error.retry_after, error.param)
         case RequestValidationError():
             return Told(400, "invalid_request", _invalid(error), request_id)
         case HTTPException():
@@ -166,4 +187,11 @@ def openai_shape(error: Told) -> dict[str, Any]:
         404: "not_found_error",
         429: "rate_limit_error",
     }.get(error.status, "server_error" if error.status >= 500 else "invalid_request_error")
-    return {"error": {"message": error.message, "type": kind, "param": None, "code": error.code}}
+    return {
+        "error": {
+            "message": error.message,
+            "type": kind,
+            "param": error.param,
+            "code": error.code,
+        }
+    }

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import codecs
 import hashlib
 import logging
 import os
+import tempfile
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from guardrail.assembly import Guardrail
@@ -14,23 +18,28 @@ from guardrail.classifiers.pii.detector import PiiDetector
 from guardrail.classifiers.secrets import SecretsDetector
 from guardrail.detector import Detector
 from guardrail.errors import GuardrailError
+from guardrail.indexes.build import DEFAULT_GRID, build
 from guardrail.indexes.detectors import OverlapDetector, PhraseDetector
+from guardrail.indexes.runs import Grid
+from guardrail.keys import new_key
 from guardrail.policy import Policy
 from guardrail.policy_file import default_policy, load_policy, show
 from guardrail.server.settings import Guard as GuardSettings
 
-# Checked before anybody's text is: kernels that are not cached are compiled now (half a minute),
-# and not within the time of the first requests. One text of each width, with signs of disguise.
-WARM_UP = (
-    "Is all there that is needed? %41%42 aGVsbG8gd29ybGQsIGhlbGxvIHdvcmxkLCBoZWxsbw== 3x4mpl3",
-    "Ist alles da, was nötig ist? %C3%A4 aGVsbG8gd29ybGQsIGhlbGxvIHdvcmxkLCBoZWxsbw==",
-)
-
 _log = logging.getLogger("guardrail.server")
 
-# In plain letters and in disguise, so that the search in either is made ready.
-FIRST = (
-    "Is everything there that is needed to judge this? SXMgZXZlcnl0aGluZyB0aGVyZT8= 1s 4ll th3r3?"
+PROBE = "Is everything there that is needed to judge this sentence?"
+# A text that is quoted as it is, with other words in it, in another order and in disguise.
+_TEXT = (
+    "The tenants of the northern hall have until the first of October to clear their machines "
+    "away, and whoever stays longer pays twice the rent for each week that has begun."
+)
+_QUOTES = (
+    _TEXT,
+    _TEXT.replace("until", "only till").replace("longer", "on"),
+    f"{_TEXT[80:]} {_TEXT[:80]}",
+    codecs.encode(_TEXT, "rot13"),
+    base64.b64encode(_TEXT.encode()).decode(),
 )
 
 
@@ -86,9 +95,7 @@ class Guard:
         rail = Guardrail.from_policy(
             policy, indexes=given.indexes, background=given.background, key=given.key_file
         )
-        rail.check(FIRST)  # what is compiled or loaded at the first use, is so before any request
-        for text in WARM_UP:
-            rail.check(text)
+        rail.check(PROBE)  # what is loaded at the first use, is so before any request
         quick = all(_is_quick(detector) for detector in rail.detectors)
         return InForce(rail, policy_digest(policy), quick)
 
@@ -100,6 +107,21 @@ class Guard:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def warm_up() -> None:
+    """Have all that is compiled at its first use be compiled now, by finding a text in a small
+    index of its own: the first response that quotes a document would take tens of seconds."""
+    with tempfile.TemporaryDirectory(prefix="guardrail-") as folder:
+        text, index = Path(folder, "text.txt"), Path(folder, "index")
+        text.write_text(_TEXT)
+        key = new_key()
+        build(
+            [str(text)], index, key, grid=Grid(DEFAULT_GRID.gram, DEFAULT_GRID.stride, True), jobs=1
+        )
+        rail = Guardrail.from_policy(indexes=[index], key=key)
+        for quote in _QUOTES:
+            rail.check(f"It says: {quote}", prompt=_TEXT)
 
 
 def _is_quick(detector: Detector) -> bool:

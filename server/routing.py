@@ -65,7 +65,7 @@ class JsonRoute(APIRoute):
             self._caller: Callable[..., Awaitable[Identity]] = depends.dependency
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._is_plain or scope["method"] not in self.methods:
+        if not self._is_plain or scope["method"] not in (self.methods or ()):
             await super().handle(scope, receive, send)
             return
         request = Request(scope, receive)

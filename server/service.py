@@ -18,6 +18,7 @@ from guardrail.server.metrics import Metrics
 from guardrail.server.ports import OpenStores
 from guardrail.server.settings import Settings
 from guardrail.server.tracing import Tracing
+from guardrail.server.upstreams import Upstreams
 
 # Up to this size a check by quick detectors takes about as long as handing it to a thread and back,
 # so that it is done at once.
@@ -45,6 +46,7 @@ class Service:
     stores: OpenStores
     metrics: Metrics
     tracing: Tracing
+    upstreams: Upstreams
 
     async def judge(
         self, caller: Identity, questions: Sequence[Question], *, event: str, request: str

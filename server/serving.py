@@ -65,6 +65,8 @@ def server_config(settings: Settings) -> uvicorn.Config:
         limit_concurrency=bounds.connections,
         timeout_keep_alive=int(bounds.header_seconds),
         timeout_graceful_shutdown=int(bounds.drain_seconds),
+        # A worker that compiles its kernels answers no question of the supervisor's meanwhile.
+        timeout_worker_healthcheck=180,
     )
 
 

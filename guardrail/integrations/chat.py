@@ -1,27 +1,36 @@
 """The bodies and events of OpenAI's chat completions and responses, filtered as plain JSON.
 
 Every string that a model may have written is filtered: all in a choice's message or delta and in
-the output of a response, but for names and ids. Log-probabilities are taken out: they tell about
-text that was replaced. What is refused ends as the format has it: `content_filter`, and the refusal
-in the place for refusals.
+the output of a response, and what servers add to them, but for ids and names of tools that the
+request declared. Log-probabilities and token ids are taken out: they tell about text that was
+replaced. What is refused ends as the format has it: `content_filter`, and the refusal in the place
+for refusals.
 """
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
 from guardrail.assembly import Guardrail
-from guardrail.findings import Action, Verdict
+from guardrail.detector import Entitlements
+from guardrail.findings import Action, Failure, Finding, Verdict
 from guardrail.stream import StreamFilter
 
 Json = dict[str, Any]
-# Values that no model writes freely.
+# Values that no model writes.
 NOT_TEXT = frozenset(
-    ("id", "type", "role", "name", "index", "status", "model", "object", "call_id", "item_id")
+    (
+        *("id", "type", "role", "index", "status", "model", "object", "call_id", "item_id"),
+        *("finish_reason", "system_fingerprint", "service_tier", "obfuscation"),
+    )
 )
+# What tells the tokens of an answer besides its text.
+TOKENS = frozenset(("logprobs", "top_logprobs", "prompt_logprobs", "token_ids", "prompt_token_ids"))
 
 
 class Refused(Exception):
@@ -29,48 +38,92 @@ class Refused(Exception):
 
 
 class BodyFilter:
-    """Filters whole bodies of answers to one request."""
+    """Filters the answer to one request: as a whole, or with `ChatStream` and `ResponseStream`."""
 
     def __init__(
-        self, guardrail: Guardrail, request: Json | None = None, *, refusal_as_content: bool = False
+        self,
+        guardrail: Guardrail,
+        request: Json | None = None,
+        *,
+        identity: str | None = None,
+        entitlements: Entitlements | Iterable[str] = (),
+        refusal_as_content: bool = False,
     ) -> None:
-        """`request`: the body of the request, from which the prompt is taken.
-        `refusal_as_content`: refusals stand where the answer would, for clients that show nothing
-        else."""
+        """`request`: the body of the request, from which the prompt, the model and the names of
+        tools are taken. `identity`, `entitlements`: see `Context`. `refusal_as_content`: refusals
+        stand where the answer would, for clients that show nothing else."""
         self.guardrail = guardrail
         self.refusal_as_content = refusal_as_content
-        request = request or {}
-        told = [*_strings(request.get("messages")), *_strings(request.get("input"))]
-        told += [*_strings(request.get("instructions")), *_strings(request.get("prompt"))]
+        self._request = request = request or {}
         model = request.get("model")
         self.options: dict[str, Any] = {
-            "prompt": "\n".join(told) or None,
+            "prompt": prompt_of(request),
+            "identity": identity,
+            "entitlements": entitlements,
             "model": model if isinstance(model, str) else None,
         }
+        self._names = frozenset(_tool_names(request))
+        # The value of `time.monotonic()` past which checks of whole texts give up.
+        self.deadline: float | None = None
+        # What the server says of the tokens used.
+        self.usage: Json = {}
+        self._checked: dict[str, Verdict] = {}
+        self._streams: list[StreamFilter] = []
 
     @property
     def refusal(self) -> str:
         return self.guardrail.policy.refusal
 
+    @property
+    def action(self) -> Action:
+        """The strongest action so far."""
+        actions = [stream.verdict.action for stream in self._streams]
+        return max([*actions, *(v.action for v in self._checked.values())], default=Action.ALLOW)
+
+    @property
+    def chars(self) -> int:
+        """How many code points were judged so far. What a stream repeats as a whole counts once."""
+        streamed = sum(stream.fed for stream in self._streams)
+        return streamed or sum(map(len, self._checked))
+
+    @property
+    def verdict(self) -> Verdict:
+        """What was judged so far, as one verdict without text. Positions are those in the field of
+        the answer where each finding was made; the same in a text that is repeated counts once."""
+        verdicts = [*self._checked.values(), *(stream.verdict for stream in self._streams)]
+        findings: dict[Finding, None] = {}
+        failures: dict[Failure, None] = {}
+        coverage: dict[str, float] = {}
+        for verdict in verdicts:
+            findings.update(dict.fromkeys(verdict.findings))
+            failures.update(dict.fromkeys(verdict.failures))
+            for name, share in verdict.coverage.items():
+                coverage[name] = min(share, coverage.get(name, 1.0))
+        return Verdict(self.action, "", tuple(findings), tuple(failures), coverage)
+
     def open_stream(self, *, announce: bool = False) -> StreamFilter:
         """A filter for one text that is streamed."""
-        return self.guardrail.open_stream(announce=announce, **self.options)
+        stream = self.guardrail.open_stream(announce=announce, **self.options)
+        self._streams.append(stream)
+        return stream
 
     def body(self, body: Json) -> Json:
-        """A chat completion, legacy completion or response, filtered."""
+        """A chat completion, legacy completion or response, filtered. Raises Refused where it is
+        none of these."""
         if isinstance(body.get("output"), list):
             return self.response(body)
         choices = body.get("choices")
-        if not isinstance(choices, list):
+        if not isinstance(choices, list) or not all(isinstance(one, dict) for one in choices):
             raise Refused
-        return {**body, "choices": [self._choice(choice) for choice in choices]}
+        return {**self.envelope(body, "choices"), "choices": [*map(self._choice, choices)]}
 
     def response(self, body: Json) -> Json:
         """The body of a response, filtered: `output` is what the model wrote."""
         try:
-            return {**body, "output": [self.values(item) for item in body.get("output") or []]}
+            output = self.values(body.get("output") or [])
         except Refused:
             return self.refused_response(body)
+        return {**self.envelope(body, "output"), "output": output}
 
     def refused_response(self, body: Json) -> Json:
         """The body of a response that is refused."""
@@ -86,29 +139,42 @@ class BodyFilter:
             "content": [part],
         }
         return {
-            **body,
+            **self.envelope(body, "output"),
             "status": "incomplete",
             "incomplete_details": {"reason": "content_filter"},
             "output": [item],
         }
 
+    def envelope(self, body: Json, *besides: str) -> Json:
+        """What stands around the answer in a body, without the fields `besides`: what the request
+        said is repeated, the rest filtered."""
+        made: Json = {}
+        if isinstance(body.get("usage"), dict):
+            self.usage = body["usage"]
+        for key, value in body.items():
+            if key in besides:
+                continue
+            if key in self._request and value == self._request[key] and key not in TOKENS:
+                made[key] = value
+                continue
+            try:
+                made |= self.values({key: value})
+            except Refused:
+                made[key] = None
+        return made
+
     def _choice(self, choice: Json) -> Json:
-        logprobs = _logprobs(choice.get("logprobs"))
-        kept = {key: value for key, value in choice.items() if key not in ("message", "text")}
-        if "logprobs" in kept:
-            kept["logprobs"] = None
         try:
-            if "text" in choice:
-                kept["text"] = self.values(choice["text"], logprobs)
-            if "message" in choice:
-                kept["message"] = self.values(choice["message"], logprobs)
+            made: Json = self.values(choice, _logprobs(choice.get("logprobs")))
         except Refused:
-            kept["finish_reason"] = "content_filter"
+            made = {"index": choice.get("index", 0), "finish_reason": "content_filter"}
+            if "logprobs" in choice:
+                made["logprobs"] = None
             if "text" in choice:
-                kept["text"] = self.refusal
+                made["text"] = self.refusal
             if "message" in choice:
-                kept["message"] = self.refused_message()
-        return kept
+                made["message"] = self.refused_message()
+        return made
 
     def refused_message(self) -> Json:
         if self.refusal_as_content:
@@ -116,36 +182,85 @@ class BodyFilter:
         return {"role": "assistant", "content": None, "refusal": self.refusal}
 
     def values(self, value: Any, logprobs: list[float] | None = None) -> Any:
-        """A JSON value with every string in it filtered. Raises Refused."""
+        """A JSON value with every string in it filtered. `logprobs` are those of the content.
+        Raises Refused."""
         if isinstance(value, str):
-            verdict: Verdict = self.guardrail.check(value, logprobs=logprobs, **self.options)
-            if verdict.action is Action.REFUSE:
-                raise Refused
-            return verdict.text
+            return self._text(value, logprobs)
         if isinstance(value, list):
-            return [self.values(item, logprobs) for item in value]
+            return [self.values(item) for item in value]
         if isinstance(value, dict):
-            return {
-                key: item
-                if key in NOT_TEXT
-                else ([] if isinstance(item, list) else None)
-                if key in ("logprobs", "top_logprobs")
-                else self.values(item, logprobs)
-                for key, item in value.items()
-            }
+            return {key: self._field(key, item, logprobs) for key, item in value.items()}
         return value
 
+    def _field(self, key: str, value: Any, logprobs: list[float] | None) -> Any:
+        if self.is_given(key, value):
+            return value
+        if key in TOKENS:
+            return [] if isinstance(value, list) else None
+        if key == "audio" and value is not None:
+            raise Refused  # what is spoken cannot be judged
+        return self.values(value, logprobs if key in ("message", "content", "text") else None)
 
-def _strings(value: Any) -> Iterator[str]:
-    """The texts of a request's messages."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
-    elif isinstance(value, dict):
-        yield from _strings(value.get("content"))
-        yield from _strings(value.get("text"))
+    def is_given(self, key: str, value: Any) -> bool:
+        """Whether the value of a key is not the model's to choose."""
+        if isinstance(value, (dict, list)):
+            return False
+        return key in NOT_TEXT or (key == "name" and value in self._names)
+
+    def _text(self, text: str, logprobs: list[float] | None) -> str:
+        verdict = self._checked.get(text)
+        if verdict is None:
+            timeout = None if self.deadline is None else self.deadline - time.monotonic()
+            verdict = self.guardrail.check(
+                text,
+                logprobs=logprobs,
+                timeout=timeout if timeout is None else max(0.0, timeout),
+                **self.options,
+            )
+            self._checked[text] = verdict
+        if verdict.action is Action.REFUSE:
+            raise Refused
+        return verdict.text
+
+
+def prompt_of(request: Json) -> tuple[str, ...]:
+    """The texts that the user supplied in a request, oldest first: not the assistant's turns, nor
+    instructions, nor what tools returned, which may hold what must not leave."""
+    texts = [
+        text
+        for key in ("messages", "input")
+        if isinstance(request.get(key), list)
+        for message in request[key]
+        if isinstance(message, dict) and message.get("role") == "user"
+        for text in _strings(message.get("content"))
+    ]
+    for key in ("input", "prompt"):  # of a response, of a legacy completion
+        value = request.get(key)
+        texts += [part for part in [value] if isinstance(part, str)]
+    if isinstance(request.get("prompt"), list):
+        texts += [part for part in request["prompt"] if isinstance(part, str)]
+    return tuple(texts)
+
+
+def _strings(content: Any) -> Iterator[str]:
+    """The texts of a message's content: a string, or parts."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, list):
+        for part in content:
+            if isinstance(part, dict) and isinstance(part.get("text"), str):
+                yield part["text"]
+
+
+def _tool_names(request: Json) -> Iterator[str]:
+    """The names of the tools that a request declares."""
+    for key in ("tools", "functions"):
+        tools = request.get(key)
+        for tool in tools if isinstance(tools, list) else ():
+            inner = (tool, *tool.values()) if isinstance(tool, dict) else ()
+            for said in inner:
+                if isinstance(said, dict) and isinstance(said.get("name"), str):
+                    yield said["name"]
 
 
 def _logprobs(given: Any) -> list[float] | None:
@@ -164,18 +279,33 @@ class Channels:
     def __init__(self, bodies: BodyFilter) -> None:
         self._bodies = bodies
         self._streams: dict[tuple[Any, ...], StreamFilter] = {}
+        self._refused = False
 
     @property
     def refused(self) -> bool:
         """Whether one of the streams was refused, and so the message."""
-        return any(stream.refused for stream in self._streams.values())
+        return self._refused or any(stream.refused for stream in self._streams.values())
+
+    def other(self, values: Json) -> Json:
+        """What stands beside the message, filtered as a whole: it does not come in pieces."""
+        try:
+            made: Json = self._bodies.values(values)
+        except Refused:
+            self._refused = True
+            return {}
+        return made
 
     def feed(self, delta: Any, path: tuple[Any, ...] = ()) -> None:
         """Filter the strings of a piece in place; items of lists are told apart by `index`."""
         for key, item in list(delta.items() if isinstance(delta, dict) else enumerate(delta)):
-            if key in NOT_TEXT:
+            if isinstance(key, str) and self._bodies.is_given(key, item):
                 continue
-            if isinstance(item, dict) and isinstance(delta, list):
+            if key in TOKENS:
+                delta[key] = None
+            elif key == "audio" and item is not None:
+                self._refused = True  # what is spoken cannot be judged
+                delta[key] = None
+            elif isinstance(item, dict) and isinstance(delta, list):
                 self.feed(item, (*path, item.get("index", key)))
             elif isinstance(item, (dict, list)):
                 self.feed(item, (*path, key))
@@ -207,11 +337,12 @@ class ChatStream:
 
     def feed(self, chunk: Json) -> Iterator[Json]:
         """The chunks to send in the place of one."""
-        self._last = {**chunk, "choices": [], "usage": None}
-        choices = [self._choice(choice) for choice in chunk.get("choices") or []]
-        kept = [choice for choice in choices if choice is not None]
-        if kept or not chunk.get("choices") or chunk.get("usage"):
-            yield {**chunk, "choices": kept}
+        around = self._bodies.envelope(chunk, "choices")
+        self._last = {**around, "choices": [], "usage": None}
+        given = [one for one in chunk.get("choices") or () if isinstance(one, dict)]
+        kept = [choice for choice in map(self._choice, given) if choice is not None]
+        if kept or not given or chunk.get("usage"):
+            yield {**around, "choices": kept}
 
     def flush(self) -> Iterator[Json]:
         """What an upstream that ended without a finish reason left."""
@@ -226,25 +357,28 @@ class ChatStream:
         channels = self._channels.setdefault(index, Channels(self._bodies))
         if channels is None:
             return None
-        key = "text" if "text" in choice else "delta"
-        delta = {"text": choice["text"]} if key == "text" else dict(choice.get("delta") or {})
+        # `message` is not of this format, but some servers end a stream with one.
+        said = {key: copy.deepcopy(choice[key]) for key in _SAID if choice.get(key) is not None}
+        if "text" not in said:
+            said.setdefault("delta", {})
+        channels.feed(said)
+        other = channels.other({key: choice[key] for key in choice if key not in _SAID})
         finish = choice.get("finish_reason")
-        channels.feed(delta)
-        if finish:
-            channels.flush(delta)
+        if finish or channels.refused:
+            channels.flush(said)
         if channels.refused:
             finish = "content_filter"
-            channels.flush(delta)
             place = "content" if self._bodies.refusal_as_content else "refusal"
-            place = "text" if key == "text" else place
-            delta[place] = (delta.get(place) or "") + self._bodies.refusal
+            _append(said, ("delta", place) if "delta" in said else ("text",), self._bodies.refusal)
         if finish:
             self._channels[index] = None
-        kept = {**choice, key: delta.get("text", "") if key == "text" else delta}
-        kept["finish_reason"] = finish
-        if "logprobs" in kept:
+        kept = {**other, **said, "index": index, "finish_reason": finish}
+        if "logprobs" in choice:
             kept["logprobs"] = None
-        return kept if finish or _says(delta) else None
+        return kept if finish or _says(said) else None
+
+
+_SAID = ("delta", "text", "message")
 
 
 def _append(delta: Json, path: tuple[Any, ...], text: str) -> None:
@@ -279,7 +413,7 @@ class ResponseStream:
         self._bodies = bodies
         self._channels: dict[tuple[Any, ...], tuple[StreamFilter, Json]] = {}
         self._template: Json = {}
-        self._number = 0
+        self.number = 0
         self.is_over = False
 
     def feed(self, event: Json) -> Iterator[Json]:
@@ -288,8 +422,8 @@ class ResponseStream:
             return
         for made in self._events(event):
             if "sequence_number" in event:
-                made = {**made, "sequence_number": self._number}
-                self._number += 1
+                made = {**made, "sequence_number": self.number}
+                self.number += 1
             yield made
 
     def flush(self) -> Iterator[Json]:
@@ -304,25 +438,16 @@ class ResponseStream:
             if response.get("status") == "incomplete" != event["response"].get("status"):
                 yield from self._refuse()
             else:
-                yield {**event, "response": response}
-                self.is_over = kind in ("response.completed", "response.incomplete")
-        elif isinstance(event.get("delta"), str):
-            place = _place(event, kind.removesuffix(".delta"))
-            if place not in self._channels:
-                stream = self._bodies.open_stream()
-                self._channels[place] = stream, event
-            stream, _ = self._channels[place]
-            out = stream.feed(event["delta"])
-            if out:
-                yield _delta(event, out)
-            if stream.refused:
-                yield from self._refuse()
+                yield {**self._bodies.envelope(event, "response"), "response": response}
+                self.is_over = kind in LAST_EVENTS
+        elif kind.endswith(".delta"):
+            yield from self._delta(event, kind.removesuffix(".delta"))
         else:
             waiting = self._channels.pop(_place(event, kind.removesuffix(".done")), None)
             if waiting is not None:
                 stream, first = waiting
                 if out := stream.flush():
-                    yield _delta(first, out)
+                    yield {**first, "delta": out}
                 if stream.refused:
                     yield from self._refuse()
                     return
@@ -330,6 +455,20 @@ class ResponseStream:
                 yield self._bodies.values(event)
             except Refused:
                 yield from self._refuse()
+
+    def _delta(self, event: Json, kind: str) -> Iterator[Json]:
+        if not isinstance(event.get("delta"), str) or "audio" in kind.split("."):
+            yield from self._refuse()  # not text, so that it cannot be judged
+            return
+        around = self._bodies.envelope(event, "delta")
+        place = _place(event, kind)
+        if place not in self._channels:
+            self._channels[place] = self._bodies.open_stream(), around
+        stream, _ = self._channels[place]
+        if out := stream.feed(event["delta"]):
+            yield {**around, "delta": out}
+        if stream.refused:
+            yield from self._refuse()
 
     def _refuse(self) -> Iterator[Json]:
         self.is_over = True
@@ -345,13 +484,10 @@ class ResponseStream:
         yield {"type": "response.incomplete", "response": response}
 
 
+# What a streamed response ends with.
+LAST_EVENTS = frozenset(("response.completed", "response.incomplete", "response.failed"))
+
+
 def _place(event: Json, kind: str) -> tuple[Any, ...]:
     keys = ("item_id", "output_index", "content_index", "summary_index")
     return (kind, *(event.get(key) for key in keys))
-
-
-def _delta(event: Json, text: str) -> Json:
-    made = {**event, "delta": text}
-    if "logprobs" in made:
-        made["logprobs"] = []
-    return made

@@ -6,9 +6,16 @@ import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from guardrail.integrations.chat import BodyFilter, ChatStream, Json, Refused, ResponseStream
+from guardrail.integrations.chat import (
+    LAST_EVENTS,
+    BodyFilter,
+    ChatStream,
+    Json,
+    Refused,
+    ResponseStream,
+)
 from guardrail.stream import StreamFilter
 
 _LINE = re.compile(r"\r\n|\n|\r")
@@ -17,8 +24,20 @@ DONE = "[DONE]"
 LONGEST_EVENT = 8 << 20
 
 
-class EventTooLongError(Exception):
+class StreamError(Exception):
+    """A stream that cannot be filtered any further. It carries no text."""
+
+
+class EventTooLongError(StreamError):
     """An event of a stream does not end."""
+
+
+class MalformedEventError(StreamError):
+    """An event is not in the format that the stream has to have."""
+
+
+class CutShortError(StreamError):
+    """The stream ended before the answer did, or told an error in its midst."""
 
 
 class Event(NamedTuple):
@@ -37,27 +56,37 @@ class Event(NamedTuple):
 class EventParser:
     """Bytes in, events out. Comments, which keep a connection alive, are dropped."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = LONGEST_EVENT) -> None:
+        """`longest`: code points of one event."""
+        self._longest = longest
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        self._rest = ""
+        # The line that has not ended, in pieces; joined when its end is there.
+        self._pieces: list[str] = []
+        self._size = 0
         self._data: list[str] = []
         self._other: list[str] = []
 
     def feed(self, data: bytes, *, final: bool = False) -> Iterator[Event]:
         """Raises EventTooLongError."""
-        self._rest += self._decode(data, final)
+        new = self._decode(data, final)
+        self._pieces.append(new)
+        self._size += len(new)
+        if self._size > self._longest:
+            raise EventTooLongError
+        if not final and not _LINE.search(new) and self._pieces[-2:][0][-1:] != "\r":
+            return
+        text = "".join(self._pieces)
         position = 0
-        for match in _LINE.finditer(self._rest):
-            if match.end() == len(self._rest) and match.group() == "\r" and not final:
+        for match in _LINE.finditer(text):
+            if match.end() == len(text) and match.group() == "\r" and not final:
                 break
-            event = self._line(self._rest[position : match.start()])
+            event = self._line(text[position : match.start()])
             position = match.end()
             if event is not None:
                 yield event
-        self._rest = self._rest[position:]
-        if len(self._rest) + sum(map(len, self._data)) > LONGEST_EVENT:
-            raise EventTooLongError
-        if final and (event := self._line(self._rest) or self._line("")):
+        self._pieces = [text[position:]]
+        self._size = len(self._pieces[0]) + sum(map(len, self._data))
+        if final and (event := self._line(self._pieces[0]) or self._line("")):
             yield event
 
     def _line(self, line: str) -> Event | None:
@@ -83,25 +112,40 @@ class EventFilter:
     """
 
     def __init__(
-        self, bodies: BodyFilter, *, keys: Iterable[str] = (), wants_usage: bool = False
+        self,
+        bodies: BodyFilter,
+        *,
+        keys: Iterable[str] = (),
+        wants_usage: bool = False,
+        strict: type[ChatStream] | type[ResponseStream] | None = None,
+        longest: int = LONGEST_EVENT,
     ) -> None:
+        """`strict`: take nothing but this format, and that to its end. `longest`: code points of
+        one event."""
         self._bodies, self._keys = bodies, frozenset(keys)
-        self._wants_usage = wants_usage
-        self._parser = EventParser()
+        self._wants_usage, self._strict = wants_usage, strict
+        self._parser = EventParser(longest)
         self._format: ChatStream | ResponseStream | None = None
         self._streams: dict[str | None, tuple[StreamFilter, Event, Json]] = {}
         self._ended = False
         self.is_over = False
+        # Whether the answer has come to its end, by which no text waits any more.
+        self.is_done = False
 
     def feed(self, data: bytes) -> bytes:
-        """What to send in the place of these bytes; once `is_over`, nothing more."""
+        """What to send in the place of these bytes; once `is_over`, nothing more. Raises
+        StreamError."""
         return b"".join(event.encode() for event in self._feed(data, final=False))
 
     def flush(self) -> bytes:
-        """What to send at the end."""
+        """What to send at the end. Raises StreamError."""
         events = [*self._feed(b"", final=True)]
         if not self.is_over:
+            is_whole = self.is_done or (self._format is not None and self._format.is_over)
+            if self._strict is not None and not is_whole:
+                raise CutShortError
             events += self._rest()
+        self.is_done = True
         return b"".join(event.encode() for event in events)
 
     def _feed(self, data: bytes, *, final: bool) -> Iterator[Event]:
@@ -110,28 +154,33 @@ class EventFilter:
         for event in self._parser.feed(data, final=final):
             yield from self._event(event)
             if self.is_over:
+                self.is_done = True
                 return
 
     def _event(self, event: Event) -> Iterator[Event]:
         if event.data is None:
-            yield event
+            if self._strict is None:
+                yield event
             return
         if event.data.strip() == DONE:
             yield from self._rest()
-            yield event
+            yield event if self._strict is None else Event(DONE)
+            self.is_done = True
             return
         try:
             body = json.loads(event.data)
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
-        if not isinstance(body, dict):
-            yield from self._text(event)
-        elif isinstance(body.get("choices"), list):
-            yield from self._known(ChatStream, body, event)
-        elif str(body.get("type", "")).startswith("response."):
-            yield from self._known(ResponseStream, body, event)
-        else:
+        form = _form(body)
+        if self._strict is not None and form is not self._strict:
+            tells = isinstance(body, dict) and (body.get("error") or body.get("type") == "error")
+            raise CutShortError if tells else MalformedEventError
+        if form is not None and isinstance(self._format, form | None):
+            yield from self._known(form, body, event)
+        elif isinstance(body, dict):
             yield from self._fields(event, body)
+        else:
+            yield from self._text(event)
 
     def _known(
         self, form: type[ChatStream] | type[ResponseStream], body: Json, event: Event
@@ -139,11 +188,22 @@ class EventFilter:
         if self._format is None:
             self._format = form(self._bodies)
         for made in self._format.feed(body):
-            yield _event(made, event)
+            yield _event(made, event, bare=self._strict is not None)
+        self.is_done |= form is ResponseStream and self._format.is_over
         refused = self._format.is_over and not _is_end(body)
         if refused and not self._wants_usage:
             yield Event(DONE) if isinstance(self._format, ChatStream) else Event(None)
             self.is_over = True
+
+    def break_off(self, error: Json) -> bytes:
+        """What to send in the place of all that is missing: an error, as OpenAI's formats have it
+        in the midst of a stream. What waited is dropped."""
+        self.is_over = self.is_done = True
+        if self._strict is ResponseStream:
+            number = self._format.number if isinstance(self._format, ResponseStream) else 0
+            told = {"type": "error", **error, "sequence_number": number}
+            return Event(json.dumps(told), ("event: error",)).encode()
+        return Event(json.dumps({"error": error})).encode()
 
     def _rest(self) -> Iterator[Event]:
         if self._ended:
@@ -185,17 +245,29 @@ class EventFilter:
         return self._streams[key][0]
 
 
-def _event(body: Json, event: Event) -> Event:
-    """An event with a body of one's own: responses name their type in the event as well."""
+def _form(body: Any) -> type[ChatStream] | type[ResponseStream] | None:
+    """The format that an event is in, of those of OpenAI."""
+    if not isinstance(body, dict):
+        return None
+    if str(body.get("type", "")).startswith("response."):
+        return ResponseStream
+    return ChatStream if isinstance(body.get("choices"), list) else None
+
+
+def _event(body: Json, event: Event, *, bare: bool) -> Event:
+    """An event with a body of one's own: responses name their type in the event as well. `bare`:
+    without the other lines of the event."""
     other = tuple(
         f"event: {body['type']}" if line.startswith("event:") and "type" in body else line
         for line in event.other
+        if not bare or (line.startswith("event:") and "type" in body)
     )
     return Event(json.dumps(body), other)
 
 
 def _is_end(body: Json) -> bool:
     """Whether a chunk or event ends its answer by itself."""
-    if "choices" in body:
-        return any(choice.get("finish_reason") for choice in body["choices"]) or not body["choices"]
-    return str(body.get("type")) in ("response.completed", "response.incomplete", "response.failed")
+    if _form(body) is ResponseStream:
+        return body["type"] in LAST_EVENTS
+    given = [choice for choice in body["choices"] if isinstance(choice, dict)]
+    return not given or any(choice.get("finish_reason") for choice in given)

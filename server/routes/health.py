@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from guardrail.errors import GuardrailError
 from guardrail.server.errors import NotFoundError
-from guardrail.server.guard import FIRST
+from guardrail.server.guard import PROBE
 from guardrail.server.routing import open_router
 from guardrail.server.service import Service
 
@@ -60,7 +60,7 @@ class Readiness:
 
     async def _probe(self) -> None:
         rail = self._service.guard.now.rail
-        verdict = await self._service.pool.run(lambda _: rail.check(FIRST))
+        verdict = await self._service.pool.run(lambda _: rail.check(PROBE))
         if verdict.failures:
             names = ", ".join(sorted({failure.detector for failure in verdict.failures}))
             raise GuardrailError(f"detectors that cannot judge: {names}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,7 +17,8 @@ USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
 
 
 class Upstream(ThreadingHTTPServer):
-    """`texts`: one for each choice. `arguments`: of a tool call in each choice, if any."""
+    """`texts`: one for each choice. `arguments`: of a tool call in each choice, if any. `script`
+    answers in the place of all that."""
 
     daemon_threads = True
 
@@ -26,7 +27,9 @@ class Upstream(ThreadingHTTPServer):
         self.texts: list[str] = []
         self.arguments: str | None = None
         self.size = 3
+        self.script: Callable[[BaseHTTPRequestHandler], None] | None = None
         self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
 
     @property
     def url(self) -> str:
@@ -34,6 +37,7 @@ class Upstream(ThreadingHTTPServer):
 
     def answers(self, *texts: str, arguments: str | None = None, size: int = 3) -> None:
         self.texts, self.arguments, self.size = list(texts), arguments, size
+        self.script = None
 
 
 @contextmanager
@@ -58,6 +62,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.requests.append(body)
+        self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
+        if self.server.script is not None:
+            self.server.script(self)
+            return
         chat = self.path.endswith("/chat/completions")
         if not body.get("stream"):
             self._send_json(self._chat(body) if chat else self._response("completed"))

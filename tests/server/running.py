@@ -23,7 +23,7 @@ from guardrail.server.stores.audit import AuditLog, StoredRecord
 from guardrail.server.stores.database import Database
 from guardrail.server.stores.keys import KeyStore
 
-PATIENCE = 120
+PATIENCE = 300
 COMMAND = "from guardrail.cli import main; main()"
 
 

@@ -118,7 +118,7 @@ def test_a_broken_policy_does_not_take_the_place_of_a_working_one(changing: Chan
     state = changing.state()
     assert state["policy"] == policy
     assert "shred" in state["policy_problem"]
-    assert httpx.get(changing.server.url + "/readyz").status_code == 200
+    assert httpx.get(changing.server.url + "/readyz", timeout=60).status_code == 200
     changing.write_policy("redact")
     eventually(lambda: changing.state()["policy_problem"] is None)
 

@@ -13,9 +13,8 @@ from tests.server.running import Running
 
 
 def post(server: Running, path: str, body: object, **fields: Any) -> httpx.Response:
-    return httpx.post(
-        server.url + path, json=body, headers=server.headers(Scope.MODERATE, **fields)
-    )
+    headers = server.headers(Scope.MODERATE, **fields)
+    return httpx.post(server.url + path, json=body, headers=headers, timeout=60)
 
 
 def test_a_clean_text_is_allowed_and_recorded(server: Running) -> None:
@@ -51,12 +50,18 @@ def test_a_batch_keeps_its_order(server: Running) -> None:
 
 
 def test_without_a_key_nothing_is_judged(server: Running) -> None:
-    answer = httpx.post(server.url + "/v1/check", json={"text": CLEAN})
+    answer = httpx.post(server.url + "/v1/check", json={"text": CLEAN}, timeout=60)
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "unauthenticated"
 
 
 def test_health(server: Running) -> None:
-    assert httpx.get(server.url + "/livez").status_code == 200
-    assert httpx.get(server.url + "/readyz").json() == {"status": "ready", "failing": []}
-    assert "http_server_request_duration_seconds" in httpx.get(server.url + "/metrics").text
+    assert httpx.get(server.url + "/livez", timeout=60).status_code == 200
+    assert httpx.get(server.url + "/readyz", timeout=60).json() == {
+        "status": "ready",
+        "failing": [],
+    }
+    assert (
+        "http_server_request_duration_seconds"
+        in httpx.get(server.url + "/metrics", timeout=60).text
+    )

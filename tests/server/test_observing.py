@@ -56,7 +56,9 @@ def test_traces_are_sent_and_hold_no_text(
     with running(tmp_path, {**settings, "observe": {"otlp_endpoint": endpoint}}, KEY) as server:
         headers = server.headers(Scope.MODERATE)
         headers["traceparent"] = f"00-{TRACE}-00f067aa0ba902b7-01"
-        answer = httpx.post(server.url + "/v1/check", json={"text": SECRET}, headers=headers)
+        answer = httpx.post(
+            server.url + "/v1/check", json={"text": SECRET}, headers=headers, timeout=60
+        )
         assert answer.status_code == 200
         server.stop()
     spans = [
@@ -79,9 +81,9 @@ def test_traces_are_sent_and_hold_no_text(
 
 def test_numbers_have_conventional_names(server: Running) -> None:
     headers = server.headers(Scope.MODERATE)
-    httpx.post(server.url + "/v1/check", json={"text": SECRET}, headers=headers)
-    httpx.get(server.url + "/Thornbury")
-    text = httpx.get(server.url + "/metrics").text
+    httpx.post(server.url + "/v1/check", json={"text": SECRET}, headers=headers, timeout=60)
+    httpx.get(server.url + "/Thornbury", timeout=60)
+    text = httpx.get(server.url + "/metrics", timeout=60).text
     told = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     route = 'http_request_method="POST",http_response_status_code="200",http_route="/v1/check"'
     assert float(told[f"http_server_request_duration_seconds_count{{{route}}}"]) >= 1
@@ -93,7 +95,9 @@ def test_numbers_have_conventional_names(server: Running) -> None:
 
 def test_each_request_is_a_line_of_json(server: Running) -> None:
     headers = server.headers(Scope.MODERATE)
-    sent = httpx.post(server.url + "/v1/check?x=Thornbury", json={"text": SECRET}, headers=headers)
+    sent = httpx.post(
+        server.url + "/v1/check?x=Thornbury", json={"text": SECRET}, headers=headers, timeout=60
+    )
     lines = [json.loads(line) for line in server.logged().splitlines()]
     [line] = [line for line in lines if line.get("request") == sent.json()["id"]]
     assert {name: line[name] for name in ("event", "level", "method", "route", "status")} == {

@@ -26,6 +26,10 @@ ROUTES: dict[tuple[str, str], Scope | None] = {
     ("POST", "/guardrail/{identifier}/version/{version}/apply"): Scope.MODERATE,
     ("POST", "/contentsafety/text:detectProtectedMaterial"): Scope.MODERATE,
     ("POST", "/contentsafety/text:detectProtectedMaterialForCode"): Scope.MODERATE,
+    ("POST", "/v1/chat/completions"): Scope.PROXY,
+    ("POST", "/v1/completions"): Scope.PROXY,
+    ("POST", "/v1/responses"): Scope.PROXY,
+    ("POST", "/v1/embeddings"): Scope.PROXY,
     ("GET", "/v1/admin/state"): Scope.ADMIN,
     ("POST", "/v1/admin/reload"): Scope.ADMIN,
     ("GET", "/console"): None,
@@ -139,7 +143,9 @@ def test_one_tenant_uses_up_its_own_limits_only(server: Running) -> None:
 def test_limits_of_characters_say_when_to_come_back(server: Running) -> None:
     few = Limits(characters=Rate(100, seconds=3600))
     headers = server.headers(Scope.MODERATE, limits=few)
-    answer = httpx.post(server.url + "/v1/check", json={"text": "a" * 101}, headers=headers)
+    answer = httpx.post(
+        server.url + "/v1/check", json={"text": "a" * 101}, headers=headers, timeout=60
+    )
     assert answer.status_code == 429
     assert answer.json()["error"]["code"] == "rate_limited"
     assert int(answer.headers["retry-after"]) >= 1
