@@ -114,7 +114,8 @@ _NOT = (
 )
 _NAME = rf"(?i:{_WEAK})(?:{_NOT}[\w.-]){{0,40}}"
 
-_USER_OF_URL = r"://[^\s:/@\"'<>`]{0,100}:[^\s/@\"'<>`]{3,200}@"
+_USER = r"://[^\s:/@\"'<>`]{0,100}:(?P<value>[^\s/@\"'<>`]{3,200})@"
+_URL_WITH_USER = rf"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{{1,30}}{_USER}"
 
 _RULES = (
     PatternRule(
@@ -185,23 +186,21 @@ _RULES = (
     PatternRule(
         "url",
         "url-password",
-        r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s:/@\"'<>`]{0,100}:"
-        r"(?P<value>[^\s/@\"'<>`]{3,200})@[\w.\[%{$-]",
+        rf"{_URL_WITH_USER}[\w.\[%{{$-]",
         0.95,
         ("://",),
-        gate=_USER_OF_URL,
+        gate=_USER,
         check=is_password_of_url,
     ),
     # On a host of the public network even a plain word is a password that somebody set.
     PatternRule(
         "public url",
         "url-password",
-        r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s:/@\"'<>`]{0,100}:"
-        r"(?P<value>[^\s/@\"'<>`]{3,200})@(?![\w.-]{0,100}(?:example|internal|local|test|domain|your))"
+        rf"{_URL_WITH_USER}(?![\w.-]{{0,100}}(?:example|internal|local|test|domain|your))"
         r"(?:[\w-]{1,63}\.){1,6}[a-z]{2,18}(?![\w.])",
         0.8,
         ("://",),
-        gate=_USER_OF_URL,
+        gate=_USER,
         check=is_written_out,
     ),
     PatternRule(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -124,3 +124,14 @@ class CostlyDetector(Detector, Protocol):
 
     @property
     def kinds(self) -> frozenset[str]: ...
+
+
+@runtime_checkable
+class FollowingDetector(Detector, Protocol):
+    """A detector that judges the segments of a stream with what it remembers of those before.
+
+    What `follow` returns is given one stream's segments in order, each once, and gives the findings
+    in each, like `scan`.
+    """
+
+    def follow(self, context: Context) -> Callable[[CanonicalText], Sequence[Finding]]: ...

@@ -20,7 +20,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from guardrail.detector import Context, CostlyDetector, Detector, LiveDetector, Progress, Unfinished
+from guardrail.detector import (
+    Context,
+    CostlyDetector,
+    Detector,
+    FollowingDetector,
+    LiveDetector,
+    Progress,
+    Unfinished,
+)
 from guardrail.errors import GuardrailError
 from guardrail.filter import reason
 from guardrail.findings import Failure, Finding, Span
@@ -39,6 +47,7 @@ LOOKBACK = 2000
 
 Clock = Callable[[], float]
 Judge = Callable[[str, Context], tuple[Sequence[Finding], Sequence[Failure]]]
+Follower = Callable[[CanonicalText], Sequence[Finding]]
 
 
 class Track(Protocol):
@@ -231,7 +240,7 @@ class Scanner:
         self._context = replace(context, logprobs=None)
         self._buffer = Buffer()
         self._tracks: list[Track] = [
-            _Segmented((detector.name,), _judge(detector), _lookback(detector), max_wait, clock)
+            _Segmented((detector.name,), _judge(detector), 0, max_wait, clock)
             if is_segmented(detector)
             else _Rolling(detector, policy)
             for detector in detectors
@@ -312,17 +321,19 @@ class Scanner:
         return taken
 
 
-def _lookback(detector: Detector) -> int:
-    # What is recited shows in what goes on, not in a sentence by itself.
-    return LOOKBACK if isinstance(detector, CostlyDetector) else 0
-
-
 def _judge(detector: Detector) -> Judge:
-    """A detector as what judges segments."""
+    """A detector as what judges the segments of one stream."""
+    follower: Follower | None = None
 
     def judge(raw: str, context: Context) -> tuple[Sequence[Finding], Sequence[Failure]]:
+        nonlocal follower
+        text = canonicalise(raw)
         try:
-            return detector.scan(canonicalise(raw), context), ()
+            if isinstance(detector, FollowingDetector):
+                if follower is None:
+                    follower = detector.follow(context)
+                return follower(text), ()
+            return detector.scan(text, context), ()
         except Unfinished as error:
             return error.findings, (Failure(detector.name, str(error), error.covered),)
 

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from guardrail.errors import CorpusIndexError, SourceError, UsageError
 from guardrail.indexes.burial import bury, new_segment
 from guardrail.indexes.documents import Unreadable
-from guardrail.indexes.identifiers import Identifiers, Identify, write_identifiers
 from guardrail.indexes.index import Index
 from guardrail.indexes.manifest import (
     FILE_NAME,
@@ -41,7 +40,7 @@ from guardrail.indexes.query import make_query
 from guardrail.indexes.readers import ReadOptions, Unit, plan
 from guardrail.indexes.record_table import RecordRows, write_records
 from guardrail.indexes.records import RecordFinder, RecordRules, join_rules, rules_of
-from guardrail.indexes.runs import GramSource, Grid, Run, document_key
+from guardrail.indexes.runs import GramSource, Grid, Run
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.segment_writer import SegmentInfo
 from guardrail.indexes.workers import Done, Task, load_done, load_records, run_tasks
@@ -76,7 +75,6 @@ class BuildReport:
     records: int = 0
     replaced: int = 0
     unreadable_count: int = 0
-    identifiers: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
     resumed_units: int = 0
     dropped_postings: int = 0
@@ -100,7 +98,6 @@ def build(
     max_postings: int = DEFAULT_MAX_POSTINGS,
     phrases: Iterable[str] = (),
     records: Sequence[RecordFinder] = (),
-    identify: Identify | None = None,
     jobs: int | None = None,
     strict: bool = False,
     replace_existing: bool = False,
@@ -110,8 +107,7 @@ def build(
 
     `records` find what is protected although it is short: see `guardrail.indexes.records`.
     `jobs` is the number of worker processes (default: one a core). `strict` stops at the first
-    document that cannot be read (DocumentError). `identify` finds the identifiers in a text that
-    are stored with the index (see `identifiers`). An index that `out` holds already is kept and
+    document that cannot be read (DocumentError). An index that `out` holds already is kept and
     refused, or with `replace_existing` replaced in one step when the new one is complete.
     Raises UsageError, SourceError, SecretKeyError or CorpusIndexError.
     """
@@ -128,14 +124,11 @@ def build(
         manifest = Manifest.new(key, grid, max_postings)
         if not exists:
             remove_orphans(out, manifest)
-        source = _Source(paths, options or ReadOptions(), tuple(records), identify, jobs, strict)
-        segments, rows, known, report = _read_and_merge(
-            source, out, manifest, key, "build", progress
-        )
+        source = _Source(paths, options or ReadOptions(), tuple(records), jobs, strict)
+        segments, rows, report = _read_and_merge(source, out, manifest, key, "build", progress)
         manifest = manifest.next(segments=tuple(segments))
         with disk(out):
             stored = write_phrases(out, manifest, key, phrases)
-            stored |= write_identifiers(out, manifest, key, known)
             table = write_records(out, manifest, key, rows, rules_of(records))
             manifest = replace(manifest, phrases=stored, records=table)
             publish(out, manifest, key)
@@ -153,7 +146,6 @@ def add(
     options: ReadOptions | None = None,
     phrases: Iterable[str] = (),
     records: Sequence[RecordFinder] = (),
-    identify: Identify | None = None,
     jobs: int | None = None,
     strict: bool = False,
     progress: Progress = lambda stage, share: None,
@@ -176,10 +168,8 @@ def add(
         if rules:
             finders.append(RecordRules(rules))
         purpose = f"add {manifest.index_id} {manifest.generation}"
-        source = _Source(paths, options or ReadOptions(), tuple(finders), identify, jobs, strict)
-        segments, found, known, report = _read_and_merge(
-            source, index, manifest, key, purpose, progress
-        )
+        source = _Source(paths, options or ReadOptions(), tuple(finders), jobs, strict)
+        segments, found, report = _read_and_merge(source, index, manifest, key, purpose, progress)
         added = [_document_keys(index, info, manifest, key) for info in segments]
         fresh = np.concatenate(added) if added else np.zeros(0, np.uint64)
         rows = {
@@ -192,13 +182,6 @@ def add(
         with disk(index):
             manifest = bury(index, manifest, key, old.segments, rows)
             stored = write_phrases(index, manifest, key, [*old.phrases, *phrases])
-            added_keys = set(fresh.tolist())
-            kept = Identifiers(old.identifiers).without(
-                lambda place: document_key(key, *place) in added_keys
-            )
-            for one in known.all():
-                kept.add(one.kind, one.value, one.documents)
-            stored |= write_identifiers(index, manifest, key, kept)
             manifest = replace(manifest, phrases=stored)
             if finders or manifest.records:
                 parts = [old.records.rows().without(fresh), *found]
@@ -256,7 +239,6 @@ class _Source:
     paths: Sequence[str]
     options: ReadOptions
     records: tuple[RecordFinder, ...]
-    identify: Identify | None
     jobs: int | None
     strict: bool
 
@@ -268,17 +250,17 @@ def _read_and_merge(
     key: Key,
     purpose: str,
     progress: Progress,
-) -> tuple[list[SegmentInfo], list[RecordRows], Identifiers, BuildReport]:
+) -> tuple[list[SegmentInfo], list[RecordRows], BuildReport]:
     jobs, strict = source.jobs or os.cpu_count() or 1, source.strict
     if jobs < 1:
         raise UsageError(f"jobs is {jobs}; it must be at least 1")
     fields = tuple(field for finder in source.records for field in finder.fields)
     options = replace(source.options, record_fields=fields)
     units = plan(source.paths, options)
-    purpose += f" {source.records!r}" + " identifiers" * (source.identify is not None)
+    purpose += f" {source.records!r}"
     work = _prepare(index, manifest, key, options, units, purpose)
     tasks = [
-        Task(number, unit, work, manifest.grid, key, options, source.records, source.identify)
+        Task(number, unit, work, manifest.grid, key, options, source.records)
         for number, unit in enumerate(units)
     ]
     report = BuildReport()
@@ -303,12 +285,7 @@ def _read_and_merge(
         segments = list(_merge(runs, index, manifest, key, jobs, progress))
         rows = [load_records(task) for task in tasks] if source.records else []
         report.records = sum(map(len, rows))
-    known = Identifiers()
-    for result in results:
-        for kind, value, documents in result.identifiers:
-            known.add(kind, value, [(collection, id) for collection, id in documents])
-    report.identifiers = len(known.all())
-    return segments, rows, known, report
+    return segments, rows, report
 
 
 def _prepare(

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from guardrail.errors import CorpusIndexError, UsageError
 from guardrail.indexes.documents import Document, Unreadable
 from guardrail.indexes.grams import GramKey, hash_grams, roll_grams
-from guardrail.indexes.identifiers import Identify
 from guardrail.indexes.readers import ReadOptions, Unit, plan, read
+from guardrail.indexes.records import Identify
 from guardrail.indexes.workers import become_worker
 from guardrail.keys import Key
 from guardrail.text import canonical_units

@@ -10,7 +10,6 @@ from guardrail.detector import Context, Progress
 from guardrail.findings import Evidence, Finding
 from guardrail.indexes.anchors import anchored_start
 from guardrail.indexes.excuses import Cutter, Excuse, Excuses
-from guardrail.indexes.identifiers import Identifier
 from guardrail.indexes.index import Index
 from guardrail.indexes.near_findings import Chain, Chained, near_chains, near_findings
 from guardrail.indexes.phrases import PhraseMatch, PhraseSet, read_phrase_file
@@ -267,8 +266,7 @@ def _maximal(runs: list[_Run]) -> list[_Run]:
 
 
 class PhraseDetector:
-    """Finds protected phrases, from files or stored with indexes (kind `phrase`), and identifiers
-    that stand in documents of indexes (kind `known-identifier`)."""
+    """Finds protected phrases, from files or stored with indexes (kind `phrase`)."""
 
     def __init__(
         self,
@@ -286,51 +284,36 @@ class PhraseDetector:
         self._listed = [pair for path in files for pair in read_phrase_file(path)]
         self._built = self._build([index.current() for index in self._indexes])
 
-    def _build(
-        self, states: list[Index]
-    ) -> tuple[list[Index], PhraseSet, PhraseSet, list[tuple[Index, Identifier]]]:
+    def _build(self, states: list[Index]) -> tuple[list[Index], PhraseSet]:
         stored = [
             (f"{index.path.name}:phrase {number}", phrase)
             for index in states
             for number, phrase in enumerate(index.phrases, 1)
         ]
-        pairs = [*self._listed, *stored]
-        known = [(index, one) for index in states for one in index.identifiers]
-        numbered = ((str(number), one.value) for number, (_, one) in enumerate(known))
-        return (
-            states,
-            PhraseSet(pairs, whole_words=self._whole_words),
-            PhraseSet(numbered, whole_words=True),
-            known,
-        )
+        return states, PhraseSet([*self._listed, *stored], whole_words=self._whole_words)
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
         """See `Detector.scan`."""
-        phrases, identifiers, known = self._current()
-        return [self._known(match, known) for match in identifiers.find(text)] + [
-            self._finding(match) for match in phrases.find(text)
-        ]
+        return [self._finding(match) for match in self._current().find(text)]
 
     def scan_live(self, text: CanonicalText, context: Context) -> Progress:
-        """See `LiveDetector`: what is open is the longest end of the text that begins a phrase or
-        an identifier."""
-        phrases, identifiers, known = self._current()
-        first = min(phrases.unfinished(text), identifiers.unfinished(text))
+        """See `LiveDetector`: what is open is the longest end of the text that begins a phrase."""
+        phrases = self._current()
+        first = phrases.unfinished(text)
         settled = int(text.offsets[first]) if first < len(text) else len(text.raw)
         findings: list[Finding] = []
         open_: list[Finding] = []
-        found = [self._known(match, known) for match in identifiers.find(text)]
-        for finding in [*found, *map(self._finding, phrases.find(text))]:
+        for finding in map(self._finding, phrases.find(text)):
             live = finding.span.end == len(text.raw) or finding.span.start >= settled
             (open_ if live else findings).append(finding)
         return Progress(findings, open_, settled)
 
-    def _current(self) -> tuple[PhraseSet, PhraseSet, list[tuple[Index, Identifier]]]:
+    def _current(self) -> PhraseSet:
         built = self._built
         now = [index.current() for index in self._indexes]
         if any(new is not old for new, old in zip(now, built[0], strict=True)):
             built = self._built = self._build(now)
-        return built[1:]
+        return built[1]
 
     def _finding(self, match: PhraseMatch) -> Finding:
         return Finding(
@@ -338,20 +321,4 @@ class PhraseDetector:
             kind="phrase",
             span=match.span,
             evidence=Evidence(document=match.place, matched=match.units),
-        )
-
-    def _known(self, match: PhraseMatch, known: list[tuple[Index, Identifier]]) -> Finding:
-        index, identifier = known[int(match.place)]
-        collection, document = identifier.documents[0]
-        return Finding(
-            detector=self.name,
-            kind="known-identifier",
-            span=match.span,
-            evidence=Evidence(
-                document=document,
-                collection=collection,
-                matched=match.units,
-                copies=len(identifier.documents),
-                index=index.path.name,
-            ),
         )

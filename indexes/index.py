@@ -5,21 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-
-import numpy as np
 
 from guardrail.errors import CorpusIndexError, IndexDamagedError
 from guardrail.indexes.chaining import Runs
 from guardrail.indexes.grams import GramKey
-from guardrail.indexes.identifiers import Identifier, Identifiers, read_identifiers
 from guardrail.indexes.manifest import FILE_NAME, Manifest, read_manifest, segment_folder
 from guardrail.indexes.matching import Matches
 from guardrail.indexes.phrases import read_phrases
 from guardrail.indexes.query import Query
 from guardrail.indexes.record_table import RecordTable
-from guardrail.indexes.runs import Grid, document_key
+from guardrail.indexes.runs import Grid
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.signatures import SignatureKey
 from guardrail.indexes.tombstones import check_file, read_tombstones
@@ -54,13 +50,11 @@ class Index:
         segments: Sequence[Segment],
         phrases: Sequence[str],
         records: RecordTable,
-        identifiers: Sequence[Identifier],
         key: Key,
     ) -> None:
         self.path, self.manifest, self.segments = path, manifest, tuple(segments)
         self.phrases = tuple(phrases)
         self.records = records
-        self._stored_identifiers = tuple(identifiers)
         self.key = key
         self.grid: Grid = manifest.grid
         self.gram_key = GramKey.derive(key)
@@ -94,7 +88,6 @@ class Index:
                 ]
                 phrases = read_phrases(path, manifest, key)
                 records = RecordTable(path, manifest, key)
-                identifiers = read_identifiers(path, manifest, key)
             except FileNotFoundError as error:
                 # A change that was published in between may have removed what the manifest named.
                 if _stamp(path) != stamp_before:
@@ -106,26 +99,11 @@ class Index:
                 raise CorpusIndexError(
                     f"cannot read {error.filename or path}: {error.strerror}"
                 ) from None
-            index = cls(path, manifest, segments, phrases, records, identifiers, key)
+            index = cls(path, manifest, segments, phrases, records, key)
             index.stamp = stamp_before
             index._check(check)
             return index
         raise CorpusIndexError(f"the index {path} changed five times while it was being opened")
-
-    @cached_property
-    def identifiers(self) -> tuple[Identifier, ...]:
-        """The identifiers that stand in a document which is not forgotten."""
-        stored = Identifiers(self._stored_identifiers)
-        if not stored.all():
-            return ()
-        named = {place for one in stored.all() for place in one.documents}
-        keys = {place: document_key(self.key, *place) for place in named}
-        wanted = np.array(list(keys.values()), np.uint64)
-        living: set[int] = set()
-        for segment in self.segments:
-            own = segment.table["key"][~segment.dead]
-            living.update(own[np.isin(own, wanted)].tolist())
-        return tuple(stored.without(lambda place: keys[place] not in living).all())
 
     def _check(self, check: bool | None) -> None:
         size = sum(size for _, size, _ in self._files())

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from guardrail.errors import IndexDamagedError, UsageError
 from guardrail.indexes.build import MAX_SEGMENT_ORDINALS, Progress, disk, part_of
 from guardrail.indexes.burial import bury, new_segment
-from guardrail.indexes.identifiers import Identifiers, write_identifiers
 from guardrail.indexes.index import Index
 from guardrail.indexes.living import LivingSegment
 from guardrail.indexes.manifest import (
@@ -138,7 +137,6 @@ def compact(
             segments = _join(index, manifest, key, opened.segments, progress)
             manifest = manifest.next(segments=tuple(segments), tombstones={})
             stored = write_phrases(index, manifest, key, opened.phrases)
-            stored |= write_identifiers(index, manifest, key, Identifiers(opened.identifiers))
             manifest = replace(manifest, phrases=stored)
             publish(index, manifest, key)
         remove_orphans(index, manifest)
@@ -188,8 +186,6 @@ def merge(
             segments = _join(out, manifest, key, parts, progress)
             manifest = manifest.next(segments=tuple(segments))
             stored = write_phrases(out, manifest, key, phrases)
-            found = Identifiers(one for index in opened for one in index.identifiers)
-            stored |= write_identifiers(out, manifest, key, found)
             manifest = replace(
                 manifest,
                 phrases=stored,
@@ -295,7 +291,6 @@ def info(index: str | Path, key: Key | None = None) -> dict[str, Any]:
         told |= _census(opened.segments)
         told["phrases"] = len(opened.phrases)
         told["records"] = len(opened.records)
-        told["identifiers"] = len(opened.identifiers)
     return told
 
 

@@ -8,7 +8,7 @@ of which each line is a record then.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -40,6 +40,11 @@ class Record:
     rule: str
     value: str
     offset: int | None = None
+
+
+Identify = Callable[[str], Iterable[tuple[str, str, int, int]]]
+"""Kind, value, start and end (code points) of each identifier in a text. A function of a module:
+worker processes import it."""
 
 
 class RecordFinder(Protocol):
@@ -150,6 +155,23 @@ class RecordRules:
             for value, offset in _values(rule, pattern, document):
                 if identifying(value, min_units=rule.min_units, min_bits=rule.min_bits):
                     yield Record(rule.name, value, offset)
+
+
+@dataclass(frozen=True, repr=False)
+class Identifiers:
+    """A `RecordFinder` by a function, such as one that finds personal data and secrets: each is a
+    record of a rule that is named as its kind."""
+
+    identify: Identify
+    fields: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Identifiers({self.identify.__module__}.{self.identify.__qualname__})"
+
+    def find(self, document: Document) -> Iterator[Record]:
+        """See `RecordFinder.find`."""
+        for kind, value, start, _ in self.identify(document.text):
+            yield Record(kind, value, start)
 
 
 def rules_of(finders: Iterable[RecordFinder]) -> tuple[RecordRule, ...]:

@@ -24,7 +24,6 @@ from pathlib import Path
 
 from guardrail.errors import CorpusIndexError, GuardrailError
 from guardrail.indexes.documents import Unreadable
-from guardrail.indexes.identifiers import Identifiers, Identify
 from guardrail.indexes.readers import ReadOptions, Unit, read
 from guardrail.indexes.record_table import RecordCollector, RecordRows
 from guardrail.indexes.records import RecordFinder
@@ -47,7 +46,6 @@ class Task:
     key: Key
     options: ReadOptions
     records: tuple[RecordFinder, ...] = ()
-    identify: Identify | None = None
 
     @property
     def name(self) -> str:
@@ -73,7 +71,6 @@ class Done:
     units: int = 0
     short: int = 0
     unreadable: list[tuple[str, str]] = field(default_factory=list)
-    identifiers: list[tuple[str, str, list[tuple[str, str]]]] = field(default_factory=list)
 
 
 def load_done(task: Task) -> Done | None:
@@ -175,7 +172,6 @@ def _work(task: Task) -> Done:
     collector = RecordCollector(task.key)
     sealer = Sealer.derive(task.key, "work")
     done = Done(runs=[])
-    found = Identifiers()
     for item in read(task.unit, task.options):
         if isinstance(item, Unreadable):
             done.unreadable.append((item.source, item.reason))
@@ -184,9 +180,6 @@ def _work(task: Task) -> Done:
         for finder in task.records:
             for record in finder.find(item):
                 collector.add(record, item)
-        if task.identify is not None:
-            for kind, value, _, _ in task.identify(item.text):
-                found.add(kind, value, [(item.collection, item.id)])
         done.documents += item.offset == 0
         done.chars += len(item.text)
         done.units += units
@@ -195,7 +188,6 @@ def _work(task: Task) -> Done:
     if task.records:
         blob = sealer.seal(collector.rows().pack(), f"{task.name} records")
         task.record_rows.write_bytes(blob)
-    done.identifiers = [(one.kind, one.value, list(one.documents)) for one in found.all()]
     done.runs = writer.written
     done.digest = _digest(task, done.runs)
     blob = sealer.seal(json.dumps(asdict(done)).encode(), task.name)

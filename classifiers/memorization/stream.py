@@ -10,22 +10,29 @@ import numpy as np
 from guardrail.classifiers.memorization.features import Measured
 from guardrail.classifiers.memorization.models import Model, torch_
 from guardrail.classifiers.memorization.scorer import Score, raw_logprobs
-from guardrail.classifiers.memorization.tokens import Decoder, Nats
+from guardrail.classifiers.memorization.tokens import Decoder, Nats, Places
 from guardrail.errors import ScoringError, UsageError
 
 if TYPE_CHECKING:
     from guardrail.classifiers.memorization.scorer import MemorizationScorer
 
+# Tokens that a model remembers of one stream: 94 MB for each model of 135 M parameters (SmolLM2).
+MEMORY = 2048
+
 
 class ScoreStream:
     """Tokens in as they come, the score of all so far out; not thread-safe.
 
-    The references run over new tokens only, with what they remember of the earlier ones. Whatever
-    the pieces, the score is that of the whole text, up to what caching changes in float32.
+    The models run over new tokens only, with what they remember of the earlier ones: up to
+    `MEMORY` tokens, or a context if that is less. Whatever the pieces, the score is that of the
+    whole text so far, up to what remembering changes in float32.
     """
 
-    def __init__(self, scorer: MemorizationScorer, context: str | None) -> None:
-        """Raises UsageError where a reference has another tokenizer: it cannot follow tokens."""
+    def __init__(
+        self, scorer: MemorizationScorer, context: str | None, last: int | None = None
+    ) -> None:
+        """`last`: how many tokens a score is of, at most; none: all. Raises UsageError where a
+        reference has another tokenizer: it cannot follow tokens."""
         if scorer.tier == "foreign":
             raise UsageError(
                 "a reference with another tokenizer cannot follow a stream of tokens; give one "
@@ -38,37 +45,52 @@ class ScoreStream:
         references = [model for model in (scorer.base, *scorer.shards) if model is not None]
         self._references = [_Follower(model, prompt) for model in references]
         self._decoder = Decoder(scorer.tokenizer)
-        self._known: list[list[Nats]] = [[] for _ in range(1 + len(references))]
+        self._known = np.zeros((1 + len(references), 0))
+        self._places = np.zeros((0, 2), np.int64)
+        self._last = last
         self._closed = False
         self._score: Score | None = None
 
-    def push(self, ids: Sequence[int], logprobs: Sequence[float] | None = None) -> Score:
+    def push(
+        self,
+        ids: Sequence[int],
+        logprobs: Sequence[float] | None = None,
+        places: Places | None = None,
+    ) -> Score:
         """Take tokens and the target's raw log-probabilities of them; without those, the target
-        runs. Raises ScoringError where nothing can be said."""
+        runs. `places`: where they stand in the text, if it is not just the text of the tokens.
+        Raises ScoringError where nothing can be said."""
         if self._closed:
             raise UsageError("the stream is closed; make another one")
         ids = [int(token) for token in ids]
         if ids:
             if logprobs is not None:
                 ours = raw_logprobs(logprobs, len(ids))
+                if self._target is not None:
+                    self._target.skip(ids)
             elif self._target is not None:
                 ours = self._target.push(ids)
             else:
                 raise ScoringError("the target's log-probabilities are needed with each token")
             values = [ours, *(reference.push(ids) for reference in self._references)]
-            for known, value in zip(self._known, values, strict=True):
-                known.append(value)
-            self._decoder.push(ids)
-        joined = [np.concatenate([np.zeros(0), *known]) for known in self._known]
+            self._known = np.hstack([self._known, values])
+            if places is None:
+                self._decoder.push(ids)
+                self._places = np.array(self._decoder.places, np.int64).reshape(-1, 2)
+            else:
+                self._places = np.vstack([self._places, places])
+            if self._last is not None:
+                self._known = self._known[:, -self._last :]
+                self._places = self._places[-self._last :]
+        target, *references = self._known
         has_base = self._scorer.base is not None
         measured = Measured(
-            joined[0],
-            joined[1] if has_base else None,
-            tuple(joined[1 + has_base :]),
+            target,
+            references[0] if has_base else None,
+            tuple(references[has_base:]),
             self._scorer.tier,
         )
-        places = np.array(self._decoder.places, np.int64).reshape(-1, 2)
-        self._score = self._scorer.judge(measured, places)
+        self._score = self._scorer.judge(measured, self._places)
         return self._score
 
     def close(self) -> None:
@@ -80,39 +102,39 @@ class ScoreStream:
 
 
 class _Follower:
-    """One model that reads a growing text."""
+    """One model that reads a growing text, each token once."""
 
     def __init__(self, model: Model, prompt: Sequence[int]) -> None:
         self._model = model
-        self._past: list[int] = []
+        self._context = min(model.context, MEMORY)
+        self._read: list[int] = []
+        self._unread = [model.start, *prompt]
         self._cache: Any = None
-        self._last: Any = None
-        self._read([model.start, *prompt][-model.context // 2 :])
+        self._last: Any = None  # what the head reads to predict the next token
+
+    def skip(self, ids: Sequence[int]) -> None:
+        """Take tokens whose log-probabilities are known."""
+        self._unread += ids
 
     def push(self, ids: Sequence[int]) -> Nats:
         """The log-probabilities of new tokens."""
-        half = self._model.context // 2
+        half = self._context // 2
         parts = [self._score(ids[at : at + half]) for at in range(0, len(ids), half)]
         return np.concatenate(parts)
 
     def _score(self, ids: Sequence[int]) -> Nats:
         model, torch = self._model, torch_()
-        if len(self._past) + len(ids) > model.context:
-            kept = self._past[-model.context // 2 + 1 :]
-            self._past, self._cache = [], None
-            self._read([model.start, *kept])
-        before = self._last
-        hidden = self._read(ids)
+        if len(self._read) + len(self._unread) + len(ids) > self._context:
+            kept = [*self._read, *self._unread][-self._context // 2 + 1 :]
+            self._read, self._cache, self._last = [], None, None
+            self._unread = [model.start, *kept]
+        given = [*self._unread, *ids]
         with torch.inference_mode():
-            states = torch.cat([before, hidden[:-1]])
-            values = model.chosen(states, torch.tensor(ids, device=model.device))
+            row = torch.tensor([given], device=model.device)
+            hidden, self._cache = model.hidden(row, self._cache, keep=True)
+            states = hidden[0] if self._last is None else torch.cat([self._last, hidden[0]])
+            self._last = states[-1:]
+            values = model.chosen(states[-len(ids) - 1 : -1], row[0, -len(ids) :])
+        self._read += given
+        self._unread = []
         return np.asarray(values.cpu().numpy().astype(np.float64))
-
-    def _read(self, ids: Sequence[int]) -> Any:
-        model, torch = self._model, torch_()
-        with torch.inference_mode():
-            given = torch.tensor([list(ids)], device=model.device)
-            hidden, self._cache = model.hidden(given, self._cache, keep=True)
-        self._past += ids
-        self._last = hidden[0, -1:]
-        return hidden[0]

@@ -23,9 +23,17 @@ _TAIL = rf"(?:{_COMMA}{_UNIT})?{_CITY_STATE}?"
 _MONTH = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 
 
-def _mixed_case(value: str) -> bool:
-    """Not all capitals, as SQL is: ROWS BETWEEN 2 PRECEDING AND CURRENT ROW."""
-    return any(map(str.islower, value))
+# Where nobody lives: what forms and examples are filled in with.
+_SPECIMEN = re.compile(
+    r"(?:12|123|1234|12345|100|1000?1?|456|789) (?:Main|Elm|Oak|Maple|Any|Example|Sample|Fake|Test|Street|First|1st)"
+    r" ?(?:St|Street|Ave|Avenue|Rd|Road|Ln|Lane|Dr|Drive|Name)\b\.?",
+    re.IGNORECASE,
+)
+
+
+def _street(value: str) -> bool:
+    """Neither a specimen nor all capitals, as SQL is: ROWS BETWEEN 2 PRECEDING AND CURRENT ROW."""
+    return any(map(str.islower, value)) and not _SPECIMEN.match(value)
 
 
 # What parts the lines of an address, a mail's quote signs included.
@@ -62,7 +70,7 @@ _DIGITS = "0123456789"
 ADDRESSES = (
     PatternRule("street_number_first", "street_address",
                 rf"(?<![\w.,$€£:/-])(?:\d{{2,6}} )?\d{{1,6}}(?:-\d{{1,4}})?[A-Za-z]?,? (?:(?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\.? )?(?:(?:{_NAME}|\d{{1,3}}(?:st|nd|rd|th)|of|the|de|la) ){{1,4}}{_TYPE}(?: (?:N|S|E|W|NE|NW|SE|SW)\b)?{_TAIL}",
-                0.8, digits=1, starts=True, check=_mixed_case),
+                0.8, digits=1, starts=True, check=_street),
     PatternRule("street_word_after_number", "street_address",
                 rf"(?<![\w.,$€£:/-])(?:\d{{2,6}} )?\d{{1,5}}(?: ?(?:bis|ter))?,? {_STREET}{_PLACE}{_TOWN}", 0.75, digits=1, starts=True),
     PatternRule("street_word_first", "street_address",

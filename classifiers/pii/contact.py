@@ -15,7 +15,7 @@ _EXAMPLE_ENDS = (".example", ".test", ".invalid", ".localhost", ".local")
 
 # Mailboxes of a function: reported with a low score, as no one in particular reads them.
 _ROLES = (
-    "abuse|account|accounts|admin|billing|bugs|care|contact|customer[._-]?(?:care|service|support)|customerservice"
+    "abuse|account|accounts|admin|billing|bugs|care|contact|customer[._-]?(?:care|services?|support)"
     "|dpo|enquiries|feedback|hello|help|helpdesk|hr|info|inquiries|jobs|kundenbetreuung|kundenservice|legal|mail"
     "|marketing|media|no-?reply|office|orders|postmaster|press|privacy|sales|security|service|services|support"
     "|team|webmaster"
@@ -78,7 +78,7 @@ _PHONE = ("phone", "phone number", "telephone", "tel", "tel no", "call", "mobile
 
 # Kinds of numbers that belong to no person (phonenumbers.PhoneNumberType): toll-free, premium rate,
 # shared cost, and those of companies that are the same everywhere.
-_SERVICES = frozenset((3, 4, 5, 28))
+_SERVICES = frozenset((3, 4, 5, 9))
 _TOLL_FREE = re.compile(r"(?:00|\+)?1?8(?:00|33|44|55|66|77|88)\d{7}")
 
 

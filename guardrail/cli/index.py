@@ -14,7 +14,6 @@ from guardrail.errors import UsageError
 
 if TYPE_CHECKING:
     from guardrail.indexes.build import BuildReport
-    from guardrail.indexes.identifiers import Identify
     from guardrail.indexes.readers import ReadOptions
     from guardrail.indexes.records import RecordFinder
     from guardrail.keys import Key
@@ -151,8 +150,10 @@ def build(
             grid=grid,
             max_postings=max_postings or building.DEFAULT_MAX_POSTINGS,
             phrases=_phrases(phrases),
-            records=_records(record_pattern, record_field, record_label, record_bits),
-            identify=_identify(identifiers),
+            records=[
+                *_records(record_pattern, record_field, record_label, record_bits),
+                *_identifiers(identifiers),
+            ],
             jobs=jobs,
             strict=strict,
             replace_existing=replace,
@@ -198,8 +199,10 @@ def add(
             key,
             options=options,
             phrases=_phrases(phrases),
-            records=_records(record_pattern, record_field, record_label, record_bits),
-            identify=_identify(identifiers),
+            records=[
+                *_records(record_pattern, record_field, record_label, record_bits),
+                *_identifiers(identifiers),
+            ],
             jobs=jobs,
             strict=strict,
             progress=progress,
@@ -357,12 +360,13 @@ def _rule_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:64]
 
 
-def _identify(wanted: bool) -> Identify | None:
+def _identifiers(wanted: bool) -> list[RecordFinder]:
     if not wanted:
-        return None
+        return []
     from guardrail.classifiers.identifiers import identifiers
+    from guardrail.indexes.records import Identifiers
 
-    return identifiers
+    return [Identifiers(identifiers)]
 
 
 def _print_report(report: BuildReport, out: str, done: str, bound: int, as_json: bool) -> None:
@@ -381,8 +385,6 @@ def _print_report(report: BuildReport, out: str, done: str, bound: int, as_json:
         )
     if report.records:
         out_console.print(f"{report.records:,} records are protected whatever their length")
-    if report.identifiers:
-        out_console.print(f"{report.identifiers:,} identifiers are stored with the index")
     if report.replaced:
         out_console.print(f"{report.replaced:,} documents were there already and are replaced")
     if report.short:

@@ -47,7 +47,6 @@ OURS = (
     "leak/passage",
     "leak/phrase",
     "leak/record",
-    "leak/known-identifier",
     "leak/memorized",
     "pii",
     "secret",

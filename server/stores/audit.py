@@ -204,8 +204,7 @@ _TYPES: tuple[Any, ...] = (
 
 def _record(row: Row[Any]) -> StoredRecord:
     values: tuple[Any, ...] = tuple(row)
-    kinds = zip(values, _TYPES, strict=True)
-    if not all(isinstance(value, kind) for value, kind in kinds) or row.time < 0:
+    if not all(isinstance(v, t) for v, t in zip(values, _TYPES, strict=True)) or row.time < 0:
         raise _unreadable(row.seq)
     return StoredRecord(*values)
 

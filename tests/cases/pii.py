@@ -200,6 +200,11 @@ _ROWS = (
     ("2147483647 is the largest", "phone_number"),
     ("for i in range(1000000000):", "national_id"),
     ("sha1 da39a3ee5e6b4b0d3255bfef95601890afd80709", "credit_card"),
+    # What belongs to nobody: specimens of forms, numbers of companies in all of a country
+    ('"street": "123 Main St"', "street_address"),
+    ("«1123 Main St»", "street_address"),
+    ("Text is the 0345 854 7777.", "phone_number"),
+    ("Text is the «0151 234 5678».", "phone_number"),
 )
 # fmt: on
 

@@ -73,6 +73,7 @@ TEMPLATES: tuple[tuple[str, str], ...] = (
     ("dynatrace-token", "dt0c01.<U24>.<U64>"),
     ("easypost-key", "EZAK<A54>"),
     ("elevenlabs-key", "sk_<H48>"),
+    ("facebook-token", "4<D14>|<W27>"),
     ("facebook-token", "EAAM<A160>"),
     ("figma-token", "figd_<W40>"),
     ("flutterwave-key", "FLWSECK-<H32>-X"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from guardrail import Guardrail
 from guardrail.classifiers.secret_rules import KEYED_FORMATS, TOKEN_FORMATS
 from guardrail.classifiers.secret_values import checksum, has_checksum, is_placeholder
-from guardrail.classifiers.secrets import SecretsDetector
+from guardrail.classifiers.secrets import SecretsDetector, secrets_engine
 from guardrail.detector import EMPTY_CONTEXT
 from guardrail.findings import Action, Finding
 from guardrail.text import canonicalise
@@ -85,6 +86,15 @@ def test_every_row_of_the_tables_is_lower_case_where_it_has_to_be() -> None:
         assert all(need == need.lower() for need in row.needs), row
     for keyed in KEYED_FORMATS:
         assert all(word == word.lower() for word in keyed.words), keyed
+
+
+def test_a_gate_is_open_wherever_its_rule_matches() -> None:
+    texts = [case.text for case in (*generated(8), *structures(8))]
+    gated = [rule for rule in secrets_engine().rules if rule.gate]
+    for rule in gated:
+        matching = [text for text in texts if re.search(rule.pattern, text)]
+        assert matching, rule.name
+        assert all(re.search(rule.gate, text) for text in matching), rule.name
 
 
 def test_a_secret_disguised_with_invisible_characters_is_found() -> None:

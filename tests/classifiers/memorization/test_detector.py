@@ -7,8 +7,10 @@ import fcntl
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -16,12 +18,15 @@ from typer.testing import CliRunner
 from guardrail import Action, Context, Evidence, Finding, Guardrail, Span, StreamFilter
 from guardrail.classifiers.memorization.calibration import load_calibration
 from guardrail.classifiers.memorization.detector import MemorizationDetector
+from guardrail.classifiers.memorization.models import Model
 from guardrail.classifiers.memorization.scorer import MemorizationScorer
 from guardrail.cli.app import app
 from guardrail.errors import ScoringError, UsageError
 from guardrail.filter import Filter
+from guardrail.findings import merge_spans
 from guardrail.policy_file import parse_policy
-from guardrail.text import CanonicalText
+from guardrail.segments import segment_end
+from guardrail.text import CanonicalText, canonicalise
 from tests.classifiers.memorization.fixture import Memorised
 
 RULES = """version: 1
@@ -233,6 +238,40 @@ def test_streams_are_judged_by_sentences(detector: MemorizationDetector, models:
     assert blind.feed(leak) + blind.flush() == parse_policy(RULES).refusal
     assert "log-probabilities are needed" in blind.verdict.failures[0].reason
     upstream.close()
+
+
+def test_a_stream_reads_each_token_once_and_finds_what_a_check_finds(
+    detector: MemorizationDetector, models: Memorised, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"{models.held_out[0][:80]} {models.recited[0]}\n\n{models.held_out[1][:80]}"
+    read: Counter[int] = Counter()
+    hidden = Model.hidden
+
+    def counted(self: Model, ids: Any, *rest: Any, **options: Any) -> Any:
+        read[id(self)] += ids.numel()
+        return hidden(self, ids, *rest, **options)
+
+    monkeypatch.setattr(Model, "hidden", counted)
+    follow = detector.follow(Context(prompt=("Dear",)))
+    position, found = 0, []
+    while position < len(text):
+        end = segment_end(text, position, final=True)
+        found += [
+            Span(f.span.start + position, f.span.end + position)
+            for f in follow(canonicalise(text[position:end]))
+        ]
+        position = end
+    tokens = len(detector.scorer.encode(text)) + len(detector.scorer.encode("Dear"))
+    assert max(read.values()) <= tokens + 8  # one to begin with, and a few cut otherwise
+    assert len(read) == 4
+    whole = merge_spans(
+        [f.span for f in detector.scan(canonicalise(text), Context(prompt=("Dear",)))]
+    )
+    missed = sum(len(a) for a in whole) - sum(
+        max(0, min(a.end, b.end) - max(a.start, b.start)) for a in whole for b in merge_spans(found)
+    )
+    # A beginning may be out before it is known to be one.
+    assert missed < 40
 
 
 def test_what_a_disguise_says_is_not_scored(

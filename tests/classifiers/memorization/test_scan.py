@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from guardrail.classifiers.memorization import audit
 from guardrail.classifiers.memorization.features import (
     BASE,
+    REACH,
     SHARDS,
     Measured,
     best_of,
@@ -105,6 +107,10 @@ def test_features_follow_their_definitions(target: np.ndarray) -> None:
     hard = [math.exp(-o) for o, t in zip(ours, theirs, strict=True) if t > 2]
     assert made["base.collapse"] == pytest.approx((sum(hard) + 1.5) / (len(hard) + 5))
     assert made["tokens"] == pytest.approx(math.log(1 + len(ours)))
+    assert made["target.margin"] == pytest.approx(max(0, 6 - max(ours)))
+    for name, limit in (("run", 1), ("certain", 0.1)):
+        longest = max(sum(1 for _ in g) if sure else 0 for sure, g in groupby(ours < limit))
+        assert made[f"target.{name}"] == pytest.approx(math.log(1 + longest))
 
 
 def test_the_shard_that_explains_a_text_worse_counts() -> None:
@@ -121,6 +127,14 @@ def test_a_leak_inside_of_ordinary_text_is_located() -> None:
     target[30:60], base[30:60] = -0.02, -4.0
     (part,) = located(Measured(target, base))
     assert (part.start, part.end) == (30, 60)
+
+
+def test_sure_tokens_beside_a_leak_belong_to_it_but_only_a_few() -> None:
+    target, base = np.full(90, -2.5), np.full(90, -2.8)
+    target[26:80], base[26:80] = -0.02, -0.02  # a template, which the reference knows
+    target[30:60], base[30:60] = -0.02, -4.0
+    (part,) = located(Measured(target, base))
+    assert (part.start, part.end) == (26, 60 + REACH)
 
 
 @given(LOGS)

@@ -156,6 +156,20 @@ def test_a_stream_says_the_same_as_the_whole(
         stream.push(ids[:1])
 
 
+def test_a_stream_takes_log_probabilities_for_some_of_its_tokens(
+    scorer: MemorizationScorer, models: Memorised
+) -> None:
+    ids = scorer.encode(models.recited[0]).ids
+    alone, mixed = scorer.stream("Dear "), scorer.stream("Dear ")
+    [(measured, _)] = scorer.measure([Request(scorer.tokenizer.decode(ids), "Dear ")])
+    for at in range(0, len(ids), 10):
+        part = slice(at, at + 10)
+        one = alone.push(ids[part])
+        logprobs = measured.target[part].tolist() if at % 20 else None
+        other = mixed.push(ids[part], logprobs)
+    assert other.nats == pytest.approx(one.nats, abs=0.01)
+
+
 def test_a_stream_goes_on_past_the_context(scorer: MemorizationScorer, models: Memorised) -> None:
     ids = scorer.encode(" ".join([*models.held_out[:6], models.recited[0]])).ids
     stream = scorer.stream("p " * 500)
