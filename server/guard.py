@@ -40,6 +40,10 @@ _QUOTES = (
     f"{_TEXT[80:]} {_TEXT[:80]}",
     codecs.encode(_TEXT, "rot13"),
     base64.b64encode(_TEXT.encode()).decode(),
+    # Strings whose characters take one, two and four bytes are read by kernels of their own.
+    f"ä: {_TEXT}",
+    f"š: {_TEXT}",
+    f"🙂: {_TEXT}",
 )
 
 
