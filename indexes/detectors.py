@@ -11,6 +11,7 @@ from guardrail.findings import Evidence, Finding, Span
 from guardrail.indexes.anchors import anchored_start
 from guardrail.indexes.excuses import Cutter, Excuse, Excuses
 from guardrail.indexes.index import Index
+from guardrail.indexes.live import BEFORE
 from guardrail.indexes.near_findings import Chain, Chained, near_chains, near_findings
 from guardrail.indexes.phrases import PhraseMatch, PhraseSet, read_phrase_file
 from guardrail.indexes.query import Query, make_query
@@ -110,11 +111,13 @@ class OverlapDetector:
 
     def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
         """See `WholeDetector`: edited copies and records. What is open are chains, also those that
-        are too short to be found yet; the last units may begin one. A record ends with its word."""
+        are too short to be found yet; the last units may begin one, or be what one is followed back
+        to. A record ends with its word."""
         found = [finding for finding in self.scan(text, context) if finding.kind != "verbatim"]
         if self._near_passes(_ANY, _ANY):
             return Progress(found, (), len(text.raw))
-        tail = len(text) - max(watched.current().grid.bound for watched in self._indexes) + 1
+        bound = max(watched.current().grid.bound for watched in self._indexes)
+        tail = len(text) - bound + 1 - BEFORE
         settled = text.word_start(int(text.offsets[max(0, tail)])) if len(text) else len(text.raw)
         return Progress(found, list(self._growing(text)), settled)
 

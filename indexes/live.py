@@ -22,6 +22,9 @@ from guardrail.indexes.matching import (
 from guardrail.indexes.sealed import Words
 from guardrail.jit import kernel
 
+# Units before a run in which a copy is followed back at least (see `extending`): three windows.
+BEFORE = 80
+
 
 @kernel()
 def live_seeds(
