@@ -11,7 +11,7 @@ than any cluster has, cannot match.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -113,6 +113,8 @@ class PatternEngine:
             self._automaton.make_automaton()
         self._has_literals = bool(literals)
         self._has_digits = any(rule.digits for rule in self._compiled)
+        self.at_digits = [rule for rule in self.rules if rule.starts and not rule.needs]
+        self.anywhere = [rule for rule in self.rules if not rule.starts]
 
     def scan(self, raw: str) -> list[Hit]:
         """The values in a text, in order of place, overlaps resolved (see `resolve`)."""
@@ -144,9 +146,7 @@ class PatternEngine:
     def _at_literals(self, text: str, rules: dict[_Compiled, None], hits: list[Hit]) -> None:
         """Run the rules that start with a literal, and add those to `rules` that may match because
         of one."""
-        lowered = text.lower()
-        if len(lowered) != len(text):  # a few capitals become two characters
-            lowered = "".join(low if len(low := char.lower()) == 1 else char for char in text)
+        lowered = _lowered(text)
         for last, (back, anywhere, words, here) in self._automaton.iter(lowered):
             for rule in anywhere:
                 rules[rule] = None
@@ -158,6 +158,14 @@ class PatternEngine:
                     rule.try_at(text, last - back, hits)
                 elif (found := match(text, last - back)) is not None:
                     rule.take(text, found, hits)
+
+    def literals(self, text: str) -> Iterator[tuple[int, list[PatternRule], list[PatternRule]]]:
+        """Where literals stand in a plain text, with the rules that start there, and those that may
+        match anywhere because of it."""
+        if self._has_literals:
+            for last, (back, anywhere, words, here) in self._automaton.iter(_lowered(text)):
+                others = [rule.rule for rule in (*anywhere, *words)]
+                yield last - back, [rule.rule for _, _, rule in here], others
 
     def _at_digits(self, text: str, clusters: Sequence[Cluster], hits: list[Hit]) -> None:
         """Run the rules that start at a run of digits, where any of them can."""
@@ -174,6 +182,13 @@ class PatternEngine:
                                 if rule.digits <= cluster.digits:
                                     rule.try_at(text, start, hits)
                             break
+
+
+def _lowered(text: str) -> str:
+    lowered = text.lower()
+    if len(lowered) != len(text):  # a few capitals become two characters
+        lowered = "".join(low if len(low := char.lower()) == 1 else char for char in text)
+    return lowered
 
 
 class _Literal(NamedTuple):

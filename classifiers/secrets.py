@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from guardrail.classifiers.patterns import PatternEngine, PatternRule
+from guardrail.classifiers.patterns import Hit, PatternEngine, PatternRule
 from guardrail.classifiers.secret_rules import KEYED_FORMATS, TOKEN_FORMATS
 from guardrail.classifiers.secret_values import (
     could_be_password,
@@ -31,7 +31,8 @@ from guardrail.classifiers.secret_values import (
     is_written_out,
     looks_random,
 )
-from guardrail.detector import Context
+from guardrail.classifiers.unfinished import progress
+from guardrail.detector import Context, Progress
 from guardrail.findings import Finding, Span
 from guardrail.text import CanonicalText
 
@@ -47,10 +48,15 @@ class SecretsDetector:
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
         """See `Detector.scan`."""
-        return [
-            Finding(self.name, hit.kind, Span(hit.start, hit.end), hit.score)
-            for hit in self._engine.scan(text.raw)
-        ]
+        return self._findings(self._engine.scan(text.raw))
+
+    def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
+        """See `WholeDetector`: what is open are values that may not have ended."""
+        hits = self._engine.scan(text.raw)
+        return progress(self._engine, text.raw, hits, self._findings(hits), self.name)
+
+    def _findings(self, hits: Sequence[Hit]) -> list[Finding]:
+        return [Finding(self.name, h.kind, Span(h.start, h.end), h.score) for h in hits]
 
 
 @cache
@@ -122,8 +128,18 @@ _RULES = (
         "pem",
         "private-key",
         r"(?i:-----BEGIN) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:(?:(?!-----)[\s\S]){0,20000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|"
-        r"(?:(?:\s|\\n|\\r){1,8}[^\s-][^\n-]{7,100}){1,400})",
+        r"(?:(?!-----)[\s\S]){0,20000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
+        1.0,
+        ("-----begin",),
+        check=is_key_block,
+        starts=True,
+    ),
+    # Of its own, so that a block without an end so far is told from one that has ended.
+    PatternRule(
+        "pem without end",
+        "private-key",
+        r"(?i:-----BEGIN) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r"(?:(?:\s|\\n|\\r){1,8}[^\s-][^\n-]{7,100}){1,400}",
         1.0,
         ("-----begin",),
         check=is_key_block,

@@ -33,6 +33,7 @@ from guardrail.keys import PUBLIC_KEY, Key, key_from_environment, key_from_hook,
 from guardrail.policy import Policy
 from guardrail.policy_file import default_policy, load_policy
 from guardrail.policy_settings import KeySource
+from guardrail.segments import Pace
 from guardrail.stream import StreamFilter
 
 StrPath = str | os.PathLike[str]
@@ -149,8 +150,8 @@ class Guardrail:
         entitlements: Entitlements | Iterable[str] = (),
         model: str | None = None,
         conversation: str | None = None,
+        pace: Pace | None = None,
         max_wait: float | None = None,
-        hold_sentences: bool = True,
         announce: bool = True,
     ) -> StreamFilter:
         """A filter for one response that arrives in pieces: `feed` each, then `flush`. See
@@ -160,8 +161,8 @@ class Guardrail:
         return StreamFilter(
             self._filter,
             context,
+            pace=pace,
             max_wait=max_wait,
-            hold_sentences=hold_sentences,
             announce=announce,
         )
 

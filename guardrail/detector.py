@@ -87,30 +87,34 @@ class Progress:
     """What a detector knows of a text that goes on.
 
     `findings` are final: whatever follows, they stay as they are. `open` may still grow, change or
-    vanish. Whatever else will be found starts at code point `settled` or later.
+    vanish. Whatever else will be found starts at code point `settled` or later. `needed` is where
+    the text has to begin that is looked at next; None: shortly before what is not settled.
     """
 
     findings: Sequence[Finding]
     open: Sequence[Finding]
     settled: int
+    needed: int | None = None
 
 
 @runtime_checkable
 class LiveDetector(Detector, Protocol):
-    """A detector that can tell what may still become a finding, so that a stream holds back that
-    and nothing else."""
+    """A detector that can tell at any time what may still become a finding, so that a stream holds
+    back that and nothing else."""
 
     def scan_live(self, text: CanonicalText, context: Context) -> Progress: ...
 
 
 @runtime_checkable
-class WholeDetector(LiveDetector, Protocol):
-    """A detector that finds more in a whole segment than it can tell while the text arrives.
+class WholeDetector(Detector, Protocol):
+    """A detector that can tell at the end of a segment, such as a sentence, what may still become a
+    finding with those that follow.
 
-    `scan_whole` gives those findings of `scan` that `scan_live` does not.
+    `scan_whole` gives what `scan` does, but for what a `scan_live` beside it gives already. The
+    text begins with segments that were looked at before.
     """
 
-    def scan_whole(self, text: CanonicalText, context: Context) -> Sequence[Finding]: ...
+    def scan_whole(self, text: CanonicalText, context: Context) -> Progress: ...
 
 
 @runtime_checkable

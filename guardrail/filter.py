@@ -4,6 +4,7 @@ they found, and redaction."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import monotonic, perf_counter
 
 from guardrail.detector import (
@@ -11,18 +12,25 @@ from guardrail.detector import (
     Context,
     CostlyDetector,
     Detector,
+    LiveDetector,
+    Progress,
     Unfinished,
     WholeDetector,
 )
 from guardrail.errors import GuardrailError, UsageError
-from guardrail.findings import Action, Failure, Finding, Verdict
+from guardrail.findings import Action, Failure, Finding, Span, Verdict
 from guardrail.policy import Policy
 from guardrail.redact import Seam, redact_parts, seams
 from guardrail.redaction import Redaction
 from guardrail.text import CanonicalText, canonicalise, join_surrogates
+from guardrail.views.unfinished import unfinished
 from guardrail.views.unmask import unmask, unmasked_findings
+from guardrail.views.view import View
 
 Scan = Callable[[CanonicalText, Context], Sequence[Finding]]
+
+# Pieces of a view are at most so far apart: what goes on later is another one.
+VIEW_REACH = 256
 
 
 class Filter:
@@ -120,27 +128,53 @@ class Filter:
                 coverage[costly.name] = 0.0
         return findings, failures
 
-    def scan_segment(
-        self, response: str, context: Context = EMPTY_CONTEXT
-    ) -> tuple[list[Finding], list[Failure]]:
-        """What a stream asks about a whole segment besides what its detectors find in it by
-        themselves: what is found in its views, and what a `WholeDetector` cannot tell before.
-        Costly detectors are not asked."""
+    def scan_views(
+        self, text: CanonicalText, context: Context = EMPTY_CONTEXT
+    ) -> tuple[Progress, list[Failure]]:
+        """What a stream asks about the end of a segment besides what its detectors find in the text
+        as it stands: what is found in its views, and where what is hidden may go on."""
+        settled = whole = len(text.raw)
+        open_: list[Finding] = []
         try:
-            text = canonicalise(response)
-            masked = unmask(response)
+            masked = unmask(text.raw)
+            settled = unfinished(text.raw)
+            for view in masked.views if masked is not None else ():
+                if len(view.text) and int(view.ends.max()) >= whole - VIEW_REACH:
+                    known, more = self._unsettled(view, context)
+                    settled = min(settled, whole if known is None else known)
+                    open_ += [replace(f, span=Span(f.span.start, whole)) for f in more]
         except Exception as error:
-            return [], _all_fail(self._others, reason(error))
-        whole = [(d.name, d.scan_whole) for d in self._others if isinstance(d, WholeDetector)]
-        findings, failures = self._detect(text, context, {}, whole)
+            return Progress((), (), whole), _all_fail(self._others, reason(error))
+        findings: list[Finding] = []
+        failures: list[Failure] = []
         if masked is not None:
             plain, _ = self._detect(text, context, {})
-            found, failed = self._detect(masked.text, context, {})
-            findings += unmasked_findings(masked, found, plain)
-            failures += failed
+            found, failures = self._detect(masked.text, context, {})
+            findings = unmasked_findings(masked, found, plain)
             if masked.unseen is not None:
                 failures += _all_fail(self._others, masked.unseen)
-        return findings, list(dict.fromkeys(failures))
+        return Progress(findings, open_, settled), list(dict.fromkeys(failures))
+
+    def _unsettled(self, view: View, context: Context) -> tuple[int | None, list[Finding]]:
+        """Of a view that goes on with its text: from where on more may be found in it, and what is
+        open, as findings that start where it starts in the text."""
+        if not view.is_forward:
+            return int(view.starts.min()), []
+        seen = canonicalise(view.text)
+        first = len(view.text)
+        open_: list[Finding] = []
+        for detector in self._others:
+            scans = [detector.scan_live] if isinstance(detector, LiveDetector) else []
+            scans += [detector.scan_whole] if isinstance(detector, WholeDetector) else []
+            for scan in scans:
+                progress = scan(seen, context)
+                first = min(first, progress.settled)
+                open_ += progress.open
+        place = int(view.starts[first:].min()) if first < len(view.text) else None
+        starts = [int(view.starts[f.span.start :].min()) for f in open_]
+        return place, [
+            replace(f, span=Span(start, start + 1)) for f, start in zip(open_, starts, strict=True)
+        ]
 
     def _detect(
         self,

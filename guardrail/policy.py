@@ -18,7 +18,12 @@ from guardrail.detector import CostlyDetector
 from guardrail.detector_settings import DetectorSettings
 from guardrail.findings import Action, Evidence, Failure, Finding, Span
 from guardrail.policy_fields import FailureAction, Name, PolicyPart
-from guardrail.policy_settings import ExcuseSettings, KeySource, RedactionSettings
+from guardrail.policy_settings import (
+    ExcuseSettings,
+    KeySource,
+    RedactionSettings,
+    StreamSettings,
+)
 from guardrail.redaction import Redaction
 from guardrail.rule_matching import NO_KINDS, UNMATCHED, CompiledRule, judge, kinds_beside
 from guardrail.rules import Condition, Rule, rule_problems
@@ -81,6 +86,9 @@ class Policy(PolicyPart):
     )
     redaction: RedactionSettings = Field(
         default_factory=RedactionSettings, description="How redacted text is replaced."
+    )
+    stream: StreamSettings = Field(
+        default_factory=StreamSettings, description="What text that is streamed waits for."
     )
     refusal: str = Field(
         default="I can't share that.",

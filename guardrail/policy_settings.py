@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from guardrail.policy_fields import Paths, PolicyPart, PolicyPath
 from guardrail.redaction import DEFAULT_LABEL, MAX_LABEL, Redaction, Style, label_problem
+from guardrail.segments import Pace
 
 
 class KeySource(PolicyPart):
@@ -135,3 +136,19 @@ class RedactionSettings(PolicyPart):
     def build(self) -> Redaction:
         """The same as the plain record that `guardrail.redact` takes."""
         return Redaction(self.style, self.text)
+
+
+class StreamSettings(PolicyPart):
+    """How long text that is streamed waits."""
+
+    pace: Pace = Field(
+        default="sentence",
+        description="What text waits for at least: the end of its sentence, of its paragraph, or "
+        "of the response; token: only for what is found token by token.",
+    )
+    max_wait: float | None = Field(
+        default=None,
+        gt=0,
+        le=3600,
+        description="Seconds that a sentence or paragraph may take; none: any time.",
+    )

@@ -4,16 +4,19 @@ Each detector is asked again as text arrives, over a window that holds what it m
 mind about and a little before, never over all that went by. How a detector is asked depends on what
 it can tell:
 
-- A `LiveDetector` says itself what is still open.
+- A `LiveDetector` says at any time what is still open.
 - One with a `window` sees each place again until so many code points follow it.
-- One that needs a whole segment is given sentences (see `segments`), each once.
+- A `WholeDetector` says at the ends of segments what is still open.
+- Any other is given segments, each once.
 
-What shows in whole segments only (disguises, and what a `WholeDetector` tells last) is looked for
-at the ends of sentences, in the sentence and what comes shortly before it.
+Disguises are looked for at the ends of segments as well. What is open then waits, together with
+what comes, until it is known; or until `LONGEST_OPEN` or the time that it may take, when the
+detector has failed: the policy decides what that means.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -28,12 +31,13 @@ from guardrail.detector import (
     LiveDetector,
     Progress,
     Unfinished,
+    WholeDetector,
 )
 from guardrail.errors import GuardrailError
 from guardrail.filter import reason
 from guardrail.findings import Failure, Finding, Span
 from guardrail.policy import Policy
-from guardrail.segments import last_blank, segment_end
+from guardrail.segments import Cut, last_blank
 from guardrail.text import LONGEST_WORD, CanonicalText, canonicalise
 
 # What is scanned before the first place that is still open: a finding is widened to a whole word.
@@ -41,12 +45,21 @@ CONTEXT = LONGEST_WORD + 8
 # More than this is not scanned again for a finding that goes on and on, and that may pass.
 LONGEST_WINDOW = 1 << 16
 
-# What a sentence is searched with, in code points before it: what is edited or disguised often goes
-# on over several.
+# What a segment is searched with, in code points before what is not settled: what is edited or
+# disguised often goes on over several.
 LOOKBACK = 2000
+# What a `WholeDetector` sees behind the end of a segment, in code points: what begins at its end
+# shows there. Text waits about as long for verbatim runs anyway.
+AHEAD = 40
+# More than this is not kept open, in code points.
+LONGEST_OPEN = 1 << 14
+# And this is not, when the time is over that it may take: what is shorter goes on to wait.
+LONGEST_LATE = 200
+# While something is open, all of it is looked at again when it has grown by a share of so much.
+GROWTH = 8
 
 Clock = Callable[[], float]
-Judge = Callable[[str, Context], tuple[Sequence[Finding], Sequence[Failure]]]
+Judge = Callable[[CanonicalText, Context], tuple[Progress, Sequence[Failure]]]
 Follower = Callable[[CanonicalText], Sequence[Finding]]
 
 
@@ -55,7 +68,8 @@ class Track(Protocol):
 
     names: tuple[str, ...]
     """The detectors."""
-    failures: list[Failure]
+    failures: list[tuple[int, Failure]]
+    """What could not be judged, and from where on."""
     judged: int
     """The text is judged up to here."""
     settled: int
@@ -74,7 +88,7 @@ class Buffer:
 
     def __init__(self) -> None:
         self.raw, self.base = "", 0
-        self._canonical: dict[int, CanonicalText] = {}
+        self._canonical: dict[tuple[int, int], CanonicalText] = {}
 
     @property
     def end(self) -> int:
@@ -89,11 +103,12 @@ class Buffer:
             self.raw, self.base = self.raw[start - self.base :], start
             self._canonical.clear()
 
-    def canonical(self, start: int) -> CanonicalText:
-        """The canonical text from a start on; made once for each."""
-        if start not in self._canonical:
-            self._canonical[start] = canonicalise(self.raw[start - self.base :])
-        return self._canonical[start]
+    def canonical(self, start: int, end: int) -> CanonicalText:
+        """The canonical text of a range; made once for each."""
+        if (start, end) not in self._canonical:
+            raw = self.raw[start - self.base : end - self.base]
+            self._canonical[start, end] = canonicalise(raw)
+        return self._canonical[start, end]
 
 
 class _Rolling:
@@ -102,7 +117,7 @@ class _Rolling:
     def __init__(self, detector: Detector, policy: Policy) -> None:
         self._detector = detector
         self.names: tuple[str, ...] = (detector.name,)
-        self.failures: list[Failure] = []
+        self.failures: list[tuple[int, Failure]] = []
         self.judged = self.settled = 0
         self._policy = policy
         self._live = detector if isinstance(detector, LiveDetector) else None
@@ -120,7 +135,7 @@ class _Rolling:
 
     def advance(self, buffer: Buffer, context: Context, *, final: bool) -> Iterable[Finding]:
         base = self.start
-        text = buffer.canonical(base)
+        text = buffer.canonical(base, buffer.end)
         progress = self._progress(text, context, final)
         known = {(f.kind, f.span, f.evidence.collection, f.evidence.labels) for f in self._recent}
         before = self._known
@@ -152,7 +167,8 @@ class _Rolling:
                 found = self._detector.scan(text, context)
             except Unfinished as error:
                 found = error.findings
-                self.failures.append(Failure(self._detector.name, str(error), error.covered))
+                failure = Failure(self._detector.name, str(error), error.covered)
+                self.failures.append((self.settled, failure))
             settled = length if final else max(0, length - self._window)
             return Progress(
                 [f for f in found if final or f.span.start < settled],
@@ -162,56 +178,126 @@ class _Rolling:
         return self._live.scan_live(text, context)
 
 
-class _Segmented:
-    """What is judged once for each segment. `lookback`: how much of the segments before it each is
-    judged with, at most; what was found in those alone is known."""
+class _Paced:
+    """What is asked at the ends of segments, over the text up to there."""
 
     def __init__(
         self,
         names: Iterable[str],
         judge: Judge,
-        lookback: int,
+        ahead: int,
+        policy: Policy,
+        cut: Cut,
         max_wait: float | None,
         clock: Clock,
+        *,
+        whole: bool = False,
     ) -> None:
+        """`ahead`: how much is seen of what follows a segment; with `whole`, no line and no
+        word in part, as it would look like another."""
         self.names = tuple(names)
-        self.failures: list[Failure] = []
+        self.failures: list[tuple[int, Failure]] = []
         self.judged = self.settled = 0
-        self._judge, self._lookback = judge, lookback
-        self._starts = deque([0])
+        self._judge, self._ahead, self._whole = judge, ahead, whole
+        self._policy, self._cut = policy, cut
+        self._base = 0
+        self._is_over = False
+        self._edges = deque([0])  # of segments: where what is looked at may begin
+        self._again = 0
+        self._recent: list[Finding] = []
         self._max_wait, self._clock = max_wait, clock
         self._since: float | None = None
 
     @property
     def start(self) -> int:
-        return self._starts[0]
+        return self._base
 
     def advance(self, buffer: Buffer, context: Context, *, final: bool) -> Iterable[Finding]:
         found: list[Finding] = []
-        while self.judged < buffer.end:
-            start = self.judged - buffer.base
-            end = segment_end(buffer.raw, start, final=final)
-            if end == start and self._is_late():
-                end = last_blank(buffer.raw, start, len(buffer.raw))
-            if end == start:
-                if self._since is None:
-                    self._since = self._clock()
+        while not self._is_over:
+            edge = self._edges[-1]
+            start = edge - buffer.base
+            end = self._cut(buffer.raw, start, final=final) + buffer.base
+            until = self._until(buffer, end)
+            late = not final and self._is_late()
+            if late:
+                until = end = last_blank(buffer.raw, start, len(buffer.raw)) + buffer.base
+            if not final and (end == edge or until > buffer.end):
                 break
-            base = self.start
-            findings, failures = self._judge(buffer.raw[base - buffer.base : end], context)
-            for finding in findings:
-                if finding.span.end + base > self.judged:
-                    # What comes before may be out, as far as it was cut into pieces so.
-                    first = max(finding.span.start + base, self.judged)
-                    span = Span(first, finding.span.end + base)
-                    found.append(replace(finding, span=span))
-            self.failures += failures
-            self.judged = self.settled = end + buffer.base
-            self._starts.append(self.judged)
-            while self._starts[0] < self.judged - self._lookback:
-                self._starts.popleft()
+            self._is_over = final and end == buffer.end
+            self._edges.append(end)
+            if self._is_over or late or end >= self._again:
+                found += self._ask(buffer, end, min(until, buffer.end), context, late=late)
+        if self.settled == buffer.end:
             self._since = None
+        elif self._since is None:
+            self._since = self._clock()
         return found
+
+    def _until(self, buffer: Buffer, end: int) -> int:
+        """Where the text ends that is looked at for a segment with an end."""
+        until = end + self._ahead
+        if not self._whole:
+            return until
+        at = end - buffer.base
+        if buffer.raw[at - 1 : at] == "\n":
+            return end
+        line = buffer.raw.find("\n", at, at + self._ahead)
+        if line >= 0:
+            return line + 1 + buffer.base
+        if until > buffer.end:
+            return until
+        return last_blank(buffer.raw, at, at + self._ahead) + buffer.base
+
+    def _ask(
+        self, buffer: Buffer, end: int, until: int, context: Context, *, late: bool
+    ) -> Iterable[Finding]:
+        """What is found in the text up to `until`, and starts before `end`. What is `late` waits
+        for nothing but what is open."""
+        base, before = self._base, self.settled
+        if before == until:
+            return ()
+        progress, failures = self._judge(buffer.canonical(base, until), context)
+        self.failures += [(before, failure) for failure in failures]
+        self.judged, settled = end, end
+        if not self._is_over:
+            acting = [f.span.start for f in progress.open if self._policy.may_act(f)]
+            settled = base + min([end - base if late else progress.settled, *acting])
+        self.settled = max(before, min(settled, end))
+        known = {(f.detector, f.kind, f.span, f.evidence) for f in self._recent}
+        found = []
+        for finding in progress.findings:
+            span = Span(finding.span.start + base, finding.span.end + base)
+            whole = replace(finding, span=span)
+            if span.start >= self.settled or span.end <= before:
+                continue
+            if (finding.detector, finding.kind, span, finding.evidence) not in known:
+                self._recent.append(whole)
+                # What comes before may be out.
+                found.append(replace(whole, span=Span(max(span.start, before), span.end)))
+        self._recent = [f for f in self._recent if f.span.end > self.settled]
+        if self.settled > before:
+            self._since = None
+        waiting = end - self.settled
+        self._again = end + waiting // GROWTH
+        if waiting > (LONGEST_LATE if late else LONGEST_OPEN):
+            self._give_up(end)
+        self._forget(None if progress.needed is None else base + progress.needed)
+        return found
+
+    def _give_up(self, end: int) -> None:
+        """What is open may be let go, unless the policy has it that this must not fail."""
+        covered = self.settled / max(1, end)
+        reason = "something that may be a finding did not end in time"
+        self.failures += [(self.settled, Failure(name, reason, covered)) for name in self.names]
+        self.settled = self.judged
+
+    def _forget(self, needed: int | None) -> None:
+        edges = self._edges
+        least = self.settled - LOOKBACK if needed is None else min(needed, self.settled)
+        while len(edges) > 1 and edges[1] <= least:
+            edges.popleft()
+        self._base = max(self._base, edges[0] if needed is None else least)
 
     def _is_late(self) -> bool:
         if self._max_wait is None or self._since is None:
@@ -228,33 +314,41 @@ class Scanner:
         policy: Policy,
         context: Context,
         *,
-        segments: Judge | None = None,
-        hold_segments: bool = True,
+        cut: Cut | None = None,
+        views: Judge | None = None,
+        hold: bool = True,
         max_wait: float | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        """`segments` judges whole segments besides the detectors; text waits for it if
-        `hold_segments`."""
+        """`cut` tells where segments end; without it, nothing is judged but what a `LiveDetector`
+        and one with a `window` find. `views` judges a text's disguises. `hold`: whether text waits
+        for what is found in it besides what a `LiveDetector` tells at any time."""
         self._policy, self._clock = policy, clock
         # Those of a whole response are not in step with its parts.
         self._context = replace(context, logprobs=None)
         self._buffer = Buffer()
-        self._tracks: list[Track] = [
-            _Segmented((detector.name,), _judge(detector), 0, max_wait, clock)
-            if is_segmented(detector)
-            else _Rolling(detector, policy)
-            for detector in detectors
-        ]
-        self._unheld: Track | None = None
-        if segments is not None:
+        self._tracks: list[Track] = []
+        self._unheld: list[Track] = []
+        for detector in detectors:
+            segmented = is_segmented(detector)
+            if not segmented:
+                self._tracks.append(_Rolling(detector, policy))
+            if cut is not None and (judge := _judge(detector)) is not None:
+                ahead = AHEAD if isinstance(detector, WholeDetector) else 0
+                track = _Paced((detector.name,), judge, ahead, policy, cut, max_wait, clock)
+                self._tracks.append(track)
+                self._unheld += [] if hold or segmented else [track]
+        if cut is not None and views is not None:
             names = [d.name for d in detectors if not isinstance(d, CostlyDetector)]
-            track = _Segmented(names, segments, LOOKBACK, max_wait, clock)
-            self._unheld = None if hold_segments else track
+            track = _Paced(names, views, AHEAD, policy, cut, max_wait, clock, whole=True)
             self._tracks.append(track)
+            self._unheld += [] if hold else [track]
         self._ready: list[Finding] = []
         self.beside: list[Finding] = []
         """What the findings that were taken last may overlap, as far as the policy asks for it."""
         self.failures: list[Failure] = []
+        self.stop = sys.maxsize
+        """Where the text must end, as something could not be judged that must be."""
         self.coverage = {detector.name: 1.0 for detector in detectors}
 
     @property
@@ -279,7 +373,7 @@ class Scanner:
         policy = self._policy
         places = [self._buffer.end]
         for track in self._tracks:
-            if track is self._unheld:
+            if track in self._unheld:
                 continue
             if any(map(policy.may_act_on, track.names)):
                 places.append(track.settled)
@@ -300,11 +394,14 @@ class Scanner:
                 if self._policy.compared:
                     self.beside += found
             except Exception as error:
-                covered = track.judged / max(1, self._buffer.end)
-                track.failures += [Failure(name, reason(error), covered) for name in track.names]
+                at = min(track.settled, track.judged)
+                covered = at / max(1, self._buffer.end)
+                track.failures += [(at, Failure(n, reason(error), covered)) for n in track.names]
                 self._tracks.remove(track)
-            for failure in track.failures:
+            for at, failure in track.failures:
                 self.coverage[failure.detector] = failure.covered
+                if self._policy.refuses_failure(failure.detector):
+                    self.stop = min(self.stop, at)
                 if failure not in self.failures:
                     self.failures.append(failure)
             track.failures.clear()
@@ -321,21 +418,27 @@ class Scanner:
         return taken
 
 
-def _judge(detector: Detector) -> Judge:
-    """A detector as what judges the segments of one stream."""
+def _judge(detector: Detector) -> Judge | None:
+    """What a detector says of the segments of one stream, if anything."""
+    if not isinstance(detector, WholeDetector) and not is_segmented(detector):
+        return None
     follower: Follower | None = None
 
-    def judge(raw: str, context: Context) -> tuple[Sequence[Finding], Sequence[Failure]]:
+    def judge(text: CanonicalText, context: Context) -> tuple[Progress, Sequence[Failure]]:
         nonlocal follower
-        text = canonicalise(raw)
+        end = len(text.raw)
         try:
+            if isinstance(detector, WholeDetector):
+                return detector.scan_whole(text, context), ()
             if isinstance(detector, FollowingDetector):
                 if follower is None:
                     follower = detector.follow(context)
-                return follower(text), ()
-            return detector.scan(text, context), ()
+                return Progress(follower(text), (), end, end), ()
+            return Progress(detector.scan(text, context), (), end, end), ()
         except Unfinished as error:
-            return error.findings, (Failure(detector.name, str(error), error.covered),)
+            failure = Failure(detector.name, str(error), error.covered)
+            needed = None if isinstance(detector, WholeDetector) else end
+            return Progress(error.findings, (), end, needed), (failure,)
 
     return judge
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Literal, Protocol
 
-# A segment that has no end by then is cut at its last blank, or right here.
+Pace = Literal["token", "sentence", "paragraph", "response"]
+
+# A sentence or paragraph that has no end by then is cut at its last blank, or right here.
 LONGEST_SEGMENT = 1000
+LONGEST_PARAGRAPH = 8000
 _CUT_SEARCH = 200
 
 # A sentence ends with a mark, closing quotes and a blank, but not after an abbreviation such as
@@ -16,13 +20,42 @@ _END = re.compile(
 )
 
 
-def segment_end(text: str, start: int, *, final: bool) -> int:
-    """Where the segment that begins at `start` ends; `start` if that is not known yet.
+# A paragraph ends with an empty line.
+_EMPTY_LINE = re.compile(r"\n[ \t\r]*\n")
 
-    `final`: the text goes no further.
-    """
-    ceiling = start + LONGEST_SEGMENT
-    match = _END.search(text, start, min(len(text), ceiling))
+
+class Cut(Protocol):
+    """Where the segment that begins at `start` ends; `start` if that is not known yet. `final`: the
+    text goes no further."""
+
+    def __call__(self, text: str, start: int, *, final: bool) -> int: ...
+
+
+def cut_by(pace: Pace) -> Cut:
+    """What cuts a text into sentences (or lines), into paragraphs, or not at all."""
+    if pace == "response":
+        return response_end
+    return paragraph_end if pace == "paragraph" else segment_end
+
+
+def segment_end(text: str, start: int, *, final: bool) -> int:
+    """The end of a sentence or line; see `Cut`."""
+    return _end(text, start, _END, LONGEST_SEGMENT, final)
+
+
+def paragraph_end(text: str, start: int, *, final: bool) -> int:
+    """The end of a paragraph; see `Cut`."""
+    return _end(text, start, _EMPTY_LINE, LONGEST_PARAGRAPH, final)
+
+
+def response_end(text: str, start: int, *, final: bool) -> int:
+    """The end of the text; see `Cut`."""
+    return len(text) if final else start
+
+
+def _end(text: str, start: int, form: re.Pattern[str], longest: int, final: bool) -> int:
+    ceiling = start + longest
+    match = form.search(text, start, min(len(text), ceiling))
     # A match at the very end could be longer if more were there.
     if match is not None and (match.end() < len(text) or match.group()[-1] != "\n" or final):
         return match.end()

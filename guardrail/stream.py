@@ -6,8 +6,9 @@
     send(stream.flush())
 
 What is let go is the same for every way to cut the text, and is the redacted text that a check of
-the whole gives. Where the policy refuses, the stream ends before the span that it refuses, with the
-policy's refusal: JSON and code fences that are open are closed, and nothing tells what was found.
+the whole gives; docs/streaming.md says how far that goes. Where the policy refuses, the stream ends
+before the span that it refuses, with the policy's refusal: JSON and code fences that are open are
+closed, and nothing tells what was found.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from guardrail.filter import Filter
 from guardrail.findings import Action, Finding, Verdict
 from guardrail.redact import Part, Redactor, Seam, seams
 from guardrail.scanner import Clock, Scanner, is_segmented
+from guardrail.segments import Pace, cut_by
 from guardrail.structure import Structure
 from guardrail.text import join_surrogates
 
@@ -40,25 +42,25 @@ class StreamFilter:
         filter_: Filter,
         context: Context = EMPTY_CONTEXT,
         *,
+        pace: Pace | None = None,
         max_wait: float | None = None,
-        hold_sentences: bool = True,
         announce: bool = True,
         clock: Clock = time.monotonic,
     ) -> None:
-        """`max_wait`: seconds after which a sentence that has not ended is judged as it stands, for
-        what is judged by sentences; what is found so then depends on time. `hold_sentences`:
-        whether a sentence waits until it was searched for edited copies, records and disguises; if
-        not, its beginning may be out when they are found. `announce`: whether a refused stream ends
-        with the policy's refusal; if not, it just ends."""
-        self.max_wait = max_wait
+        """`pace` and `max_wait`: see `StreamSettings`; None: the policy's. `announce`: whether a
+        refused stream ends with the policy's refusal; if not, it just ends."""
+        settings = filter_.policy.stream
+        pace = pace or settings.pace
+        self.max_wait = settings.max_wait if max_wait is None else max_wait
         self._policy, self._announce = filter_.policy, announce
         self._scanner = Scanner(
             filter_.detectors,
             filter_.policy,
             context,
-            segments=filter_.scan_segment,
-            hold_segments=hold_sentences,
-            max_wait=max_wait,
+            cut=cut_by(pace),
+            views=filter_.scan_views,
+            hold=pace != "token",
+            max_wait=self.max_wait,
             clock=clock,
         )
         self._redactor = Redactor(filter_.redaction(context))
@@ -165,18 +167,18 @@ class StreamFilter:
         scanner.feed(text, final=final)
         failures = scanner.failures[self._failures :]
         self._failures += len(failures)
-        if self._policy.decide((), failures).action is Action.REFUSE:
-            return self._refuse("")
         decision = self._policy.decide(scanner.take(), failures, scanner.beside)
         self._findings += decision.findings
         self._action = max(self._action, min(decision.action, Action.REDACT))
         cut = min(map(_refused_from, decision.findings), default=sys.maxsize)
+        if final or scanner.stop <= scanner.settled:
+            cut = min(cut, scanner.stop)
         refused = cut <= scanner.end
         parts = redactor.feed(
             text,
             decision.redactions,
             decision.kinds,
-            min(cut, scanner.settled),
+            min(cut, scanner.settled, scanner.stop),
             final=final and not refused,
         )
         if not refused and not final and scanner.end - redactor.done > MAX_HELD:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from guardrail.detector import Context, Progress
-from guardrail.findings import Evidence, Finding
+from guardrail.findings import Evidence, Finding, Span
 from guardrail.indexes.anchors import anchored_start
 from guardrail.indexes.excuses import Cutter, Excuse, Excuses
 from guardrail.indexes.index import Index
@@ -20,6 +20,8 @@ from guardrail.indexes.watched import WatchedIndex
 from guardrail.text import STRAY, CanonicalText, Units
 
 Passes = Callable[[int, int], bool]
+# More units, or words, than any text has.
+_ANY = 1 << 40
 # By gram length and identifier of the key.
 Queries = Mapping[tuple[int, str], Query]
 
@@ -106,9 +108,27 @@ class OverlapDetector:
                 findings += self._cut(text, run, self._inner_cutter(text, context, run, search))
         return Progress(findings, open_, settled)
 
-    def scan_whole(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
-        """See `WholeDetector`: edited copies and records."""
-        return [finding for finding in self.scan(text, context) if finding.kind != "verbatim"]
+    def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
+        """See `WholeDetector`: edited copies and records. What is open are chains, also those that
+        are too short to be found yet; the last units may begin one. A record ends with its word."""
+        found = [finding for finding in self.scan(text, context) if finding.kind != "verbatim"]
+        if self._near_passes(_ANY, _ANY):
+            return Progress(found, (), len(text.raw))
+        tail = len(text) - max(watched.current().grid.bound for watched in self._indexes) + 1
+        settled = text.word_start(int(text.offsets[max(0, tail)])) if len(text) else len(text.raw)
+        return Progress(found, list(self._growing(text)), settled)
+
+    def _growing(self, text: CanonicalText) -> Iterator[Finding]:
+        """The chains that may go on, as findings up to the end of the text."""
+        for watched in self._indexes:
+            index = watched.current()
+            query = make_query(text.units, index.grid.gram, index.gram_key)
+            for segment in index.segments:
+                for start, row in segment.live(query):
+                    collection, labels = segment.groups[segment.group_of(row)]
+                    evidence = Evidence(collection=collection, labels=labels)
+                    span = Span(text.word_start(int(text.offsets[start])), len(text.raw))
+                    yield Finding(self.name, "near-verbatim", span, evidence=evidence)
 
     def _search(self, text: CanonicalText, *, all_runs: bool) -> _Search:
         """What is shared: without `all_runs`, no runs that are let through at their full length,

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from guardrail.detector import Context
+from guardrail.detector import Context, Progress
 from guardrail.errors import IndexDamagedError, UsageError
-from guardrail.findings import Evidence, Finding
+from guardrail.findings import Evidence, Finding, Span
 from guardrail.indexes.index import Index
 from guardrail.indexes.passages import Hit
 from guardrail.indexes.sealed import Words
@@ -57,6 +57,34 @@ class PassageDetector:
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
         """See `Detector.scan`. Raises IndexDamagedError where an index turned out to be damaged,
         and UsageError where one without passages has taken its place."""
+        return [self._finding(text, likeness) for likeness in self._likenesses(text)]
+
+    def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
+        """See `WholeDetector`: what is open are the words of windows that are not complete, and
+        what windows to come may be joined to. The words before are counted in hops, so that the
+        windows are those of the whole text."""
+        likenesses = self._likenesses(text)
+        words = long_words(text, self._indexes[0].current().signature_key)
+        count = len(words.hashes)
+        incomplete = first = max(0, count // HOP_WORDS - WINDOW_WORDS // HOP_WORDS + 1) * HOP_WORDS
+        for likeness in sorted(likenesses, key=lambda likeness: -likeness.last):
+            if likeness.last + STEP_WORDS >= first:
+                first = min(first, likeness.first)
+
+        def place(word: int) -> int:
+            return int(text.offsets[words.firsts[word]]) if word < count else len(text.raw)
+
+        open_ = [Finding(self.name, "passage", Span(place(first), len(text.raw)))]
+        needed = max(0, first - WINDOW_WORDS) // HOP_WORDS * HOP_WORDS
+        found = [self._finding(text, likeness) for likeness in likenesses]
+        return Progress(
+            found,
+            open_ if first < incomplete else (),
+            place(incomplete),
+            place(needed) if needed else 0,
+        )
+
+    def _likenesses(self, text: CanonicalText) -> list[_Likeness]:
         found: list[_Likeness] = []
         for watched in self._indexes:
             index = watched.current()
@@ -72,7 +100,7 @@ class PassageDetector:
                     ]
             for segment, known in zip(index.segments, hits, strict=True):
                 found += _joined(known, words, segment, index)
-        return [self._finding(text, likeness) for likeness in _best(found)]
+        return _best(found)
 
     def _finding(self, text: CanonicalText, likeness: _Likeness) -> Finding:
         segment, words = likeness.segment, likeness.words

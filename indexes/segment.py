@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from guardrail.errors import IndexDamagedError, IndexVersionError
 from guardrail.indexes.chaining import LEAST, NO_RUNS, Runs, chain, find_runs
 from guardrail.indexes.extending import extend
-from guardrail.indexes.grams import TAG, siphash
+from guardrail.indexes.grams import TAG, Hashes, siphash
+from guardrail.indexes.live import live_seeds, open_chains
 from guardrail.indexes.matching import DEAD, Matches, find_matches
 from guardrail.indexes.passages import Passages
 from guardrail.indexes.query import Query
@@ -160,14 +161,30 @@ class Segment:
         if len(crowd) == 0:
             return matches, NO_RUNS
         crowd.sort()
+        runs = self._chained(query, crowd, facts)
+        linked = runs[runs[:, 4] >= 0]
+        best = int(linked[:, 5].max()) if len(linked) else 0
+        return matches, runs if best >= 4 * LEAST else NO_RUNS
+
+    def live(self, query: Query) -> list[tuple[int, int]]:
+        """What the end of a text may be part of: see `open_chains`."""
+        tables = (self._filter, self._directory, self._remainders, self._ordinals, self._tags)
+        seeds = live_seeds(query.tags, query.hashes, self._parameters, *tables)
+        if not len(seeds):
+            return []
+        runs = self._chained(query, seeds, self._facts)
+        return open_chains(runs, query.units)
+
+    def _chained(self, query: Query, seeds: Hashes, facts: NDArray[np.uint32]) -> Runs:
+        """The runs of sorted seeds, extended and chained."""
         fixed = (query.tags, query.units, self._parameters, self._tags, self._starts, facts)
-        runs = find_runs(crowd, *fixed)
+        runs = find_runs(seeds, *fixed)
         more = extend(runs, *fixed)
         if len(more):
             runs = np.concatenate((runs, more))
             runs = np.ascontiguousarray(runs[np.lexsort((runs[:, 0], runs[:, 3], runs[:, 2]))])
-        best = chain(runs, self.grid.gram)
-        return matches, runs if best >= 4 * LEAST else NO_RUNS
+        chain(runs, self.grid.gram)
+        return runs
 
     def place(self, row: int, start: int, units: int) -> Place:
         """The place of `units` canonical units from unit `start` of document number `row`.

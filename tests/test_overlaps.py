@@ -105,7 +105,7 @@ def test_streams_wait_for_what_overlaps(overlaps: str, text: str, size: int) -> 
         policy(rules + "  - {name: b, action: allow}"),
         [Words("left", "A[^B]{0,6}B", 8), Words("right", "C[^D]{0,9}D", 11)],
     )
-    stream = StreamFilter(filter_, hold_sentences=False)
+    stream = StreamFilter(filter_, pace="token")
     out = "".join(stream.feed(text[at : at + size]) for at in range(0, len(text), size))
     assert out + stream.flush() == filter_.check(text).text
 

@@ -391,7 +391,8 @@ ERRORS = [
     ("version: true\nrules: []", ["p:1: version: given true; this program reads version 1"]),
     (R + "rules: []", ["p:3: rules: given twice, first on line 2; keep one of them"]),
     (R + "refusl: x", ["p:3: refusl: unknown field (did you mean refusal?); allowed: version, "
-                       "detectors, key, rules, excuses, failure, failures, redaction, refusal"]),
+                       "detectors, key, rules, excuses, failure, failures, redaction, stream, "
+                       "refusal"]),
     (R + "1: x", ["p:3: given a field name that is not text; put it in quotes"]),
     (R + "? [a]\n: x", ["p:3: given a field name that is not text; put it in quotes"]),
     (R + "<<: {failure: allow}", ["p:3: given a field name that is not text; put it in quotes"]),
@@ -504,7 +505,7 @@ RULE_ERRORS = [
         "p:5: rules[2]: rule 'a' is never reached: all that it could match is decided by rule 'a' "
         "above; move it up or remove it",
         "p:6: x: unknown field; allowed: version, detectors, key, rules, excuses, failure, "
-        "failures, redaction, refusal",
+        "failures, redaction, stream, refusal",
     ]),
 ]  # fmt: skip
 

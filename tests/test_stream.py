@@ -26,7 +26,7 @@ from guardrail.indexes.excuses import Excuses
 from guardrail.keys import Key
 from guardrail.policy_file import default_policy, parse_policy
 from guardrail.scanner import LOOKBACK, Scanner
-from guardrail.segments import LONGEST_SEGMENT
+from guardrail.segments import LONGEST_SEGMENT, segment_end
 from guardrail.stream import MAX_HELD
 from guardrail.text import CanonicalText
 from tests.cases.disguises import DISGUISES
@@ -269,7 +269,7 @@ def test_a_refused_stream_ends_and_says_nothing_of_what_it_found(
 ) -> None:
     rail = rails[f"refuse {STYLES[0]}"]
     stream = rail.open_stream()
-    out = "".join(map(stream.feed, f"{CLEAN} {SECRETS[1]} And more."))
+    out = "".join(map(stream.feed, f"{CLEAN} {SECRETS[1]} And more. {3 * CLEAN}"))
     assert stream.refused
     assert out == f"{CLEAN} No."
     assert stream.feed("more") == stream.flush() == ""
@@ -278,7 +278,7 @@ def test_a_refused_stream_ends_and_says_nothing_of_what_it_found(
     assert streamed(rail, [SECRETS[1]])[0] == "No."
     assert streamed(rail, [f"```\n{CLEAN}\n", SECRETS[1]])[0] == f"```\n{CLEAN}\n\n```\nNo."
     silent = rail.open_stream(announce=False)
-    assert silent.feed(f"{CLEAN} {SECRETS[1]} {CLEAN}") == f"{CLEAN} "
+    assert silent.feed(f"{CLEAN} {SECRETS[1]} {3 * CLEAN}") == f"{CLEAN} "
 
 
 def test_json_that_is_refused_is_closed(rails: dict[str, Guardrail]) -> None:
@@ -295,7 +295,7 @@ def test_json_that_is_refused_is_closed(rails: dict[str, Guardrail]) -> None:
 
 def test_clean_text_is_held_back_by_the_bound_and_no_more(rails: dict[str, Guardrail]) -> None:
     """26 letters, the blanks between them, and the word that the first of them stands in."""
-    stream = rails[f"low {STYLES[0]}"].open_stream(hold_sentences=False)
+    stream = rails[f"low {STYLES[0]}"].open_stream(pace="token")
     held = []
     for char in CLEAN * 12:
         stream.feed(char)
@@ -305,7 +305,7 @@ def test_clean_text_is_held_back_by_the_bound_and_no_more(rails: dict[str, Guard
 
 
 def test_nothing_is_held_back_where_the_policy_only_flags(rails: dict[str, Guardrail]) -> None:
-    stream = rails[f"flag {STYLES[0]}"].open_stream(hold_sentences=False)
+    stream = rails[f"flag {STYLES[0]}"].open_stream(pace="token")
     for char in f"{CLEAN} {SECRETS[0]}":
         assert stream.feed(char) == char
     assert stream.flush() == ""
@@ -315,7 +315,7 @@ def test_nothing_is_held_back_where_the_policy_only_flags(rails: dict[str, Guard
 def test_a_phrase_is_held_back_as_far_as_it_goes(corpus: Path) -> None:
     rules = "- {name: p, when: {detector: phrases}, action: redact}"
     rail = Guardrail.from_policy(policy(rules), indexes=[corpus / "index"], key=KEY)
-    stream = rail.open_stream(hold_sentences=False)
+    stream = rail.open_stream(pace="token")
     assert stream.feed("The pro") == "The "
     assert stream.feed("ject") == ""
     assert stream.feed(" mana") == "project mana"
@@ -329,7 +329,7 @@ def test_what_is_kept_does_not_grow_with_the_stream(rails: dict[str, Guardrail])
     stream = rails["default"].open_stream()
     for number in range(3000):
         stream.feed(f"{number} bottles of beer, ")
-    assert len(stream._scanner._buffer.raw) < LOOKBACK + LONGEST_SEGMENT
+    assert len(stream._scanner._buffer.raw) < LOOKBACK + 3 * LONGEST_SEGMENT
     assert len(stream._redactor._text) + len(stream._shape._text) < 600
 
 
@@ -393,7 +393,7 @@ def test_detectors_with_a_window(text: str, data: st.DataObject) -> None:
 
 def test_segments_are_judged_at_the_ends_of_sentences() -> None:
     detector = Sentences()
-    stream = StreamFilter(Filter(ALL, [detector]))
+    stream = StreamFilter(Filter(ALL, [detector]), pace="token")
     assert stream.feed("That is bad, ") == ""
     assert stream.feed("Dr. Who. Very") == ""
     assert stream.feed(" ") == ""
@@ -409,7 +409,7 @@ def test_segments_are_judged_at_the_ends_of_sentences() -> None:
 
 def segments(chunks: Sequence[str]) -> list[str]:
     detector = Sentences()
-    scanner = Scanner([detector], ALL, EMPTY_CONTEXT)
+    scanner = Scanner([detector], ALL, EMPTY_CONTEXT, cut=segment_end)
     for chunk in chunks:
         scanner.feed(chunk)
     scanner.feed("", final=True)
@@ -430,7 +430,8 @@ def test_segments_are_capped_in_length_and_time() -> None:
     assert "".join(StreamFilter(Filter(ALL, [Sentences()])).over(text)) == text
     assert max(map(len, segments(text))) <= LONGEST_SEGMENT
     now = [0.0]
-    stream = StreamFilter(Filter(ALL, [Sentences()]), max_wait=2.0, clock=lambda: now[0])
+    filter_ = Filter(ALL, [Sentences()])
+    stream = StreamFilter(filter_, pace="token", max_wait=2.0, clock=lambda: now[0])
     assert stream.feed("no end in si") == ""
     now[0] = 1.9
     assert stream.feed("ght, ") == ""
@@ -440,9 +441,9 @@ def test_segments_are_capped_in_length_and_time() -> None:
 
 
 def test_a_detector_that_fails_ends_the_stream() -> None:
-    stream = StreamFilter(Filter(ALL, [Sentences(), Pattern()]))
+    stream = StreamFilter(Filter(ALL, [Sentences(), Pattern()]), pace="token")
     assert stream.feed("Fine so far. And ") == "Fine "
-    assert stream.feed("then a private thing is broken. ") == "No."
+    assert stream.feed("then a private thing is broken. ") == "so far. No."
     assert stream.refused
     assert "private" not in repr(stream.verdict)
     failure = stream.verdict.failures[0]

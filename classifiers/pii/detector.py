@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from guardrail.classifiers.patterns import Hit, resolve
 from guardrail.classifiers.pii.cues import cue_engine
@@ -12,7 +13,8 @@ from guardrail.classifiers.pii.pool import CUSTOM, MODEL, AnalyzerPool
 from guardrail.classifiers.pii.prose import prose
 from guardrail.classifiers.pii.rules import engine
 from guardrail.classifiers.supplied import Supplied
-from guardrail.detector import Context, Unfinished
+from guardrail.classifiers.unfinished import progress
+from guardrail.detector import Context, Progress, Unfinished
 from guardrail.errors import DetectorError, UsageError
 from guardrail.findings import Evidence, Finding, Span
 from guardrail.text import CanonicalText
@@ -57,8 +59,21 @@ class PiiDetector:
         return self._pool is not None
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
+        """See `Detector.scan`."""
+        return self._scan(text, context, self._engine.scan(text.raw))
+
+    def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
+        """See `WholeDetector`: what is open are values that may not have ended. A model sees no
+        more than the segment and what comes shortly before it."""
+        hits = self._engine.scan(text.raw)
+        found = self._scan(text, context, hits)
+        known = progress(self._engine, text.raw, hits, found, self.name)
+        if self._kinds is None:
+            return known
+        return replace(known, open=[f for f in known.open if f.kind in self._kinds])
+
+    def _scan(self, text: CanonicalText, context: Context, hits: list[Hit]) -> Sequence[Finding]:
         raw = text.raw
-        hits = self._engine.scan(raw)
         if self._pool is None:
             return self._findings(hits, text, context)
         try:

@@ -48,6 +48,11 @@ class View:
     def pieced(self) -> bool:
         return self.outer_pieced or self.kind == "layout"
 
+    @property
+    def is_forward(self) -> bool:
+        """Whether it reads in the order of the text, by and large: what follows adds to its end."""
+        return len(self.starts) < 2 or bool(self.starts[0] <= self.starts[-1])
+
 
 class Source:
     """A text in which views are searched for, and what several searches need of it."""

@@ -1,0 +1,111 @@
+"""Values that may not have ended yet: what of a text, as far as it has come, may become a hit.
+
+Each rule is matched once more with partial matches: what runs into the end of the text may go on
+behind it (the package regex; the standard library has no such matches).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import regex
+
+from guardrail.classifiers.patterns import (
+    CONTEXT_AFTER,
+    Hit,
+    PatternEngine,
+    PatternRule,
+    digit_clusters,
+)
+from guardrail.classifiers.plain import plain
+from guardrail.detector import Progress
+from guardrail.findings import Finding, Span
+
+# How far from the end, in code points, something may begin whose literal has not come yet; and how
+# much is looked at again before what is not settled: what stands around a value, and its words.
+NEAR = 128
+NEEDED = 256
+
+
+def unfinished(engine: PatternEngine, raw: str, hits: list[Hit]) -> list[Hit]:
+    """What may still become a hit, or another one, as hits up to the end of the text. `hits` are
+    those of the text as it is."""
+    text, offsets = plain(raw)
+    size = len(text)
+    content = len(text.rstrip())
+    found: list[Hit] = []
+
+    def add(rule: PatternRule, start: int) -> None:
+        first = start if offsets is None else offsets[start]
+        found.append(Hit(first, len(raw), 0.0, rule.kind, rule.name))
+
+    places, there = _places(engine, text)
+    for rule, some in places.items():
+        form = _form(rule.pattern)
+        for place in sorted(some):
+            match = form.match(text, place, partial=True)
+            if match is not None and _is_open(rule, match, content) and match.start() < size:
+                add(rule, match.start())
+                break
+    for rule in engine.anywhere:
+        first = 0 if rule in there else max(0, size - NEAR)
+        while (match := _form(rule.pattern).search(text, first, partial=True)) is not None:
+            if match.start() == size:
+                break
+            if _is_open(rule, match, content):
+                add(rule, match.start())
+                break
+            first = max(match.end(), first + 1)
+    # A better hit may take the place of one that it overlaps.
+    opened = sorted(hit.start for hit in found)
+    for hit in sorted(hits, key=lambda hit: -hit.end):
+        if opened and hit.start < opened[0] < hit.end:
+            opened.insert(0, hit.start)
+            found.append(hit._replace(end=len(raw)))
+    return found
+
+
+def _places(
+    engine: PatternEngine, text: str
+) -> tuple[dict[PatternRule, set[int]], set[PatternRule]]:
+    """Where to try the rules that start at something in the text, and the others of which a literal
+    is there."""
+    places: dict[PatternRule, set[int]] = {}
+    there: set[PatternRule] = set()
+    for at, here, others in engine.literals(text):
+        there.update(others)
+        for rule in here:
+            places.setdefault(rule, set()).update(range(max(0, at - rule.back), at + 1))
+    near = max(0, len(text) - 2 * NEAR)
+    runs = [near + run for cluster in digit_clusters(text[near:]) for run in cluster.runs]
+    for rule in engine.at_digits:
+        for at in runs:
+            places.setdefault(rule, set()).update(range(max(0, at - rule.back), at + 1))
+    return places, there
+
+
+def _is_open(rule: PatternRule, match: regex.Match[str], content: int) -> bool:
+    """Whether a match could be another one if more were there: it runs into the end, or a word that
+    counts for it may follow."""
+    if match.partial or match.end() >= content:
+        return True
+    return bool(rule.context) and match.end() > content - CONTEXT_AFTER
+
+
+@cache
+def _form(pattern: str) -> regex.Pattern[str]:
+    return regex.compile(pattern)
+
+
+def progress(
+    engine: PatternEngine, raw: str, hits: list[Hit], findings: Sequence[Finding], name: str
+) -> Progress:
+    """What a detector knows at the end of a segment, if it is an engine."""
+    opened = unfinished(engine, raw, hits)
+    open_ = [Finding(name, hit.kind, Span(hit.start, hit.end)) for hit in opened]
+    first = min((hit.start for hit in opened), default=len(raw))
+    needed = max(0, first - NEEDED)
+    while 0 < needed < first and not raw[needed - 1].isspace():
+        needed += 1
+    return Progress(findings, open_, len(raw), needed)

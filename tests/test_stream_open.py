@@ -1,0 +1,183 @@
+"""What a stream holds back because it may become a finding: nothing of it leaks, and what comes out
+is what a check of the whole gives."""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from guardrail import Action, Guardrail, StreamFilter
+from guardrail.classifiers.pii.detector import PiiDetector
+from guardrail.classifiers.secrets import SecretsDetector
+from guardrail.filter import Filter
+from guardrail.findings import Finding
+from guardrail.indexes.build import DEFAULT_GRID, build
+from guardrail.keys import Key
+from guardrail.policy_file import default_policy, parse_policy
+from guardrail.scanner import LONGEST_LATE, LONGEST_OPEN
+from tests.cases.disguises import HIDDEN
+from tests.cases.pii import CASES as PII
+from tests.cases.secrets import TEMPLATES, fill
+
+KEY = Key(bytes(range(32)))
+CLEAN = "Here is a recipe for pancakes: mix flour, milk and two eggs. Fry them in butter."
+TOLD = (
+    "The harbour master kept four brass keys in the long drawer. None of them fitted the northern "
+    "gate of the yard. He wrote to the council about the locks in autumn. The council sent a "
+    "ledger and two clerks instead. Nobody read the ledger before May of the following year."
+)
+ALL = parse_policy("version: 1\nrules: [{name: a, action: redact}]")
+
+
+def redacted(findings: Sequence[Finding]) -> set[int]:
+    """The code points that findings take out."""
+    spans = [f.span for f in findings if f.action >= Action.REDACT]
+    return {place for span in spans for place in range(span.start, span.end)}
+
+
+def check_stream(filter_: Filter, text: str, pace: str | None = None) -> None:
+    """Character by character and whole: what the check gives, and nothing of what it takes out."""
+    want = filter_.check(text)
+    assert want.action is Action.REDACT
+    for chunks in (list(text), [text]):
+        stream = StreamFilter(filter_, pace=pace)  # type: ignore[arg-type]
+        out = "".join([*map(stream.feed, chunks), stream.flush()])
+        assert redacted(want.findings) <= redacted(stream.verdict.findings)
+        assert out == want.text
+
+
+@pytest.fixture(scope="module")
+def rail(tmp_path_factory: pytest.TempPathFactory) -> Guardrail:
+    folder = tmp_path_factory.mktemp("corpus")
+    (folder / "docs.jsonl").write_text(json.dumps({"id": "1", "text": TOLD}))
+    grid = replace(DEFAULT_GRID, passages=True)
+    build([str(folder / "docs.jsonl")], folder / "index", KEY, grid=grid, jobs=1)
+    return Guardrail.from_policy(indexes=[folder / "index"], key=KEY)
+
+
+def pem(kind: str = "RSA ") -> str:
+    body = base64.encodebytes(random.Random(4).randbytes(900)).decode().strip()
+    return f"-----BEGIN {kind}PRIVATE KEY-----\n{body}\n-----END {kind}PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        pem(),
+        pem().replace("\n", "\n\n", 3),
+        "export DATABASE_URL=postgres://admin:Xq7-v9Lw2e@db.example.org:5432/main",
+        'curl https://example.org \\\n  --user "deploy:Xq7-v9Lw2e41"',
+    ],
+    ids=["private key", "key with empty lines", "connection", "two lines"],
+)
+def test_secrets_of_several_lines(secret: str) -> None:
+    check_stream(Filter(ALL, [SecretsDetector("secrets")]), f"{CLEAN} {secret}\n{CLEAN}")
+
+
+def test_every_format_of_a_token() -> None:
+    filter_ = Filter(ALL, [SecretsDetector("secrets")])
+    random_ = random.Random(1)
+    for _, template in TEMPLATES[::9]:
+        text = f"{CLEAN}\nThe key: {fill(template, random_)}.\nIt is new. {CLEAN}"
+        if filter_.check(text).action is Action.REDACT:
+            check_stream(filter_, text)
+
+
+def test_personal_data_whose_context_follows() -> None:
+    filter_ = Filter(ALL, [PiiDetector("pii")])
+    for case in PII[::4]:
+        text = f"{CLEAN} {case.text} {CLEAN}"
+        if filter_.check(text).action is Action.REDACT:
+            check_stream(filter_, text)
+
+
+def test_an_edited_copy_over_several_sentences(rail: Guardrail) -> None:
+    edited = TOLD.replace(". ", ", so it went. ").replace("northern", "eastern")
+    check_stream(rail._filter, f"{CLEAN} {edited} {CLEAN}")
+    check_stream(rail._filter, f"{CLEAN}\n\n{edited.replace('. ', '.' + chr(10))}\n{CLEAN}")
+
+
+def test_a_passage_in_another_order(rail: Guardrail) -> None:
+    words = TOLD.split()
+    random.Random(3).shuffle(words)
+    passages = next(d for d in rail.detectors if d.name == "passages")
+    filter_ = Filter(rail.policy, [passages])
+    sentences = [" ".join(words[n : n + 7]) + ". " for n in range(0, len(words), 7)]
+    check_stream(filter_, f"{3 * (CLEAN + ' ')}{''.join(sentences)}{3 * (' ' + CLEAN)}")
+
+
+LAID_OUT = (
+    *("base64 in lines", "hexadecimal, spaced", "binary", "decimal", "Morse code in lines"),
+    *("ROT13", "reversed", "percent", "code points", "three words a line, numbered"),
+    *("last words", "a table", "CSV", "keys and words", "strings"),
+)
+
+
+@pytest.mark.parametrize("name", LAID_OUT)
+def test_disguises_over_many_sentences_and_lines(rail: Guardrail, name: str) -> None:
+    overlap = next(d for d in rail.detectors if d.name == "overlap")
+    filter_ = Filter(rail.policy, [overlap])
+    check_stream(filter_, f"{CLEAN}\n\n{HIDDEN[name](TOLD)}\n\n{CLEAN}")
+
+
+@pytest.mark.parametrize("name", ["first letters", "emphasis", "numbered and shuffled"])
+def test_a_response_can_wait_as_a_whole(rail: Guardrail, name: str) -> None:
+    """What shows in many lines or marks only is found before any of it is out at this pace."""
+    check_stream(rail._filter, f"{CLEAN}\n\n{HIDDEN[name](TOLD)}\n\n{CLEAN}", "response")
+
+
+def test_a_paragraph_waits_as_a_whole() -> None:
+    stream = StreamFilter(Filter(ALL, [SecretsDetector("secrets")]), pace="paragraph")
+    assert stream.feed(f"{CLEAN}\n{CLEAN}") == ""
+    assert stream.feed(f"\n\nMore of it, {CLEAN}").startswith(CLEAN)
+    assert stream.held < 2 * len(CLEAN)
+
+
+def test_what_is_open_for_too_long_is_a_failure() -> None:
+    begun = f"{CLEAN} -----BEGIN RSA PRIVATE KEY-----\n"
+    long = "Word upon word, and no end of it. " * (LONGEST_OPEN // 30)
+    stream = StreamFilter(Filter(ALL, [SecretsDetector("secrets")]))
+    out = "".join(map(stream.feed, [begun, *[long[n : n + 90] for n in range(0, len(long), 90)]]))
+    assert stream.refused
+    assert out == f"{CLEAN} {ALL.refusal}"
+    assert "in time" in stream.verdict.failures[0].reason
+    flagging = parse_policy("version: 1\nfailure: flag\nrules: [{name: a, action: redact}]")
+    stream = StreamFilter(Filter(flagging, [SecretsDetector("secrets")]))
+    assert stream.feed(begun + long) != ""
+    assert stream.feed("And more. ") + stream.flush() != ""
+    assert not stream.refused
+    assert stream.verdict.coverage["secrets"] < 1
+
+
+def test_what_is_open_when_time_is_up_waits_on_or_is_a_failure() -> None:
+    now = [0.0]
+    filter_ = Filter(ALL, [SecretsDetector("secrets")])
+    stream = StreamFilter(filter_, max_wait=2.0, clock=lambda: now[0])
+    assert stream.feed("It is -----BEGIN RSA PRIVATE KEY-----\n") == ""
+    now[0] = 3.0
+    assert stream.feed("MIIE") == "It is "
+    assert not stream.refused
+    now[0] = 6.0
+    assert stream.feed("word " * LONGEST_LATE) == filter_.policy.refusal
+
+
+def test_the_policy_sets_the_pace() -> None:
+    text = default_policy().model_dump()
+    assert text["stream"] == {"pace": "sentence", "max_wait": None}
+    rules = "version: 1\nrules: [{name: a, action: redact}]\nstream: {pace: response, max_wait: 5}"
+    stream = StreamFilter(Filter(parse_policy(rules), [SecretsDetector("secrets")]))
+    assert stream.max_wait == 5
+    assert stream.feed(f"{CLEAN}\n\n{CLEAN}\n\n") == ""
+    assert stream.flush() == f"{CLEAN}\n\n{CLEAN}\n\n"
+
+
+def test_rot13_of_short_sentences(rail: Guardrail) -> None:
+    """Each has fewer letters than it takes to see a shift."""
+    overlap = next(d for d in rail.detectors if d.name == "overlap")
+    check_stream(Filter(rail.policy, [overlap]), f"{CLEAN} {codecs.encode(TOLD, 'rot13')} {CLEAN}")
