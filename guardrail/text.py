@@ -118,7 +118,7 @@ def canonical_units(raw: str, scratch: Scratch | None = None) -> tuple[Units, Of
         points = np.frombuffer(raw.encode("ascii"), np.uint8)
     else:
         points = np.frombuffer(raw.encode("utf-32-le", "surrogatepass"), np.uint32)
-    plain, pages, table, pool = _table()
+    plain, pages, table, pool = canonical_table()
     # One code point may yield 18 units, and hardly any yields more than one.
     size, written = len(points) + len(points) // 8 + 16, -1
     while written < 0:
@@ -139,9 +139,9 @@ def join_surrogates(text: str) -> str:
 
 
 @cache
-def _table() -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint32], Units]:
-    """The table of units, and before it what it says of ASCII: unit, and how many (0 or 1) in the
-    upper byte."""
+def canonical_table() -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint32], Units]:
+    """What the table says of ASCII (unit, and how many, 0 or 1, in the upper byte), then the pages
+    of code points, what each becomes, and longer units; see `_map_points`."""
     with (
         resources.files("guardrail").joinpath("canonical.npz").open("rb") as file,
         np.load(file, allow_pickle=False) as arrays,

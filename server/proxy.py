@@ -29,7 +29,7 @@ from guardrail.integrations.chat import (
     ResponseStream,
     prompt_of,
 )
-from guardrail.integrations.sse import EventFilter, StreamError
+from guardrail.integrations.sse import EventFilter, MalformedEventError, StreamError
 from guardrail.server.audit_record import AuditRecord, decision, opening
 from guardrail.server.errors import OverloadedError, UpstreamError, openai_shape, told
 from guardrail.server.identity import Identity
@@ -162,7 +162,13 @@ class Exchange:
         await send({"type": "http.response.body", "body": b""})
 
     def _fed(self, data: bytes) -> Callable[[float], bytes]:
-        return lambda _: self._events.feed(data)
+        def feed(_: float) -> bytes:
+            try:
+                return self._events.feed(data)
+            except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+                raise MalformedEventError from None  # a list where a text belongs, and the like
+
+        return feed
 
     async def _let_go(self, out: bytes, send: Send) -> None:
         """Send a part of a stream, once what was decided is on record."""
@@ -246,7 +252,9 @@ class Exchange:
         unclear = (ValueError, KeyError, TypeError, AttributeError, RecursionError, Refused)
         with contextlib.suppress(*unclear):
             given, given_code, given_param = await self._run(len(data), filtered)
-            if isinstance(given, str) and not self._upstream.holds_secret(data.decode()):
+            if isinstance(given, str) and not self._upstream.holds_secret(
+                f"{given} {given_code} {given_param}"
+            ):
                 message = given[:LONGEST_MESSAGE]
                 code, param = _word(given_code) or code, _word(given_param)
         wait = response.headers.get("retry-after", "")

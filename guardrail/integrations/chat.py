@@ -316,9 +316,11 @@ class Channels:
                 delta[key] = self._streams[place].feed(item)
 
     def flush(self, delta: Json) -> None:
-        """Add what waits to the last piece."""
-        for place, stream in self._streams.items():
-            if rest := stream.flush():
+        """Add what waits to the last piece; of a message that is refused, only what ends the text
+        in which it was."""
+        rests = [(place, stream, stream.flush()) for place, stream in self._streams.items()]
+        for place, stream, rest in rests:
+            if rest and (stream.refused or not self.refused):
                 _append(delta, place, rest)
 
 
@@ -364,7 +366,7 @@ class ChatStream:
         channels.feed(said)
         other = channels.other({key: choice[key] for key in choice if key not in _SAID})
         finish = choice.get("finish_reason")
-        if finish or channels.refused:
+        if finish and not channels.refused:
             channels.flush(said)
         if channels.refused:
             finish = "content_filter"

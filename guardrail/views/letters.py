@@ -49,6 +49,8 @@ SOLVED_ONE = 0.9
 TURNED_SHORT, TURNED, TURNED_BACK = -0.3, -0.15, 0.3
 # Different letters in what is worth solving: a word over and over is not, nor is hexadecimal.
 FEWEST_LETTERS = 10
+# Blocks in a row that are a language when letters are swapped.
+FEWEST_BLOCKS = 3
 # Blocks solved together: a text may change its shift on the way.
 TOGETHER = 6
 
@@ -56,21 +58,24 @@ TOGETHER = 6
 def find_letters(source: Source) -> Iterator[View]:
     """Views of stretches of letters that are shifted, reversed or stuffed."""
     known = tables()
-    blocks = weigh(source.points, known.kinds, known.language, known.order)
+    letters = source.letters.astype(np.uint32)
+    blocks = weigh(letters, known.kinds, known.language, known.order)
     signs, any_sign = signs_of_blocks(blocks)
     if not any_sign:
         return
     if any_sign & IS_ODD:
-        yield from _solved(source, blocks, signs)
+        yield from _solved(letters, blocks, signs)
+    if np.count_nonzero(signs & (IS_ODD | IS_BACKWARD)) >= FEWEST_BLOCKS:
+        yield from _swapped(source, letters, blocks)
     if any_sign & IS_BACKWARD:
         keep_turned(blocks, signs)
         for start, end in _stretches(blocks, signs, IS_BACKWARD):
-            if _varied(source.points[start:end]):
+            if _varied(letters[start:end]):
                 yield from turned(source, start, end, "letters")
     if any_sign & HAS_TWINS:
-        yield from _stuffed(source, blocks, signs, HAS_TWINS, "doubled letters")
+        yield from _stuffed(source, letters, blocks, signs, HAS_TWINS, "doubled letters")
     if any_sign & IS_STUFFED:
-        yield from _stuffed(source, blocks, signs, IS_STUFFED, "stuffed letters")
+        yield from _stuffed(source, letters, blocks, signs, IS_STUFFED, "stuffed letters")
     if any_sign & IS_FOREIGN:
         places = np.flatnonzero(source.points >= LATIN)
         yield from turned(source, int(places[0]), int(places[-1]) + 1, "layout")
@@ -128,21 +133,56 @@ def _range(blocks: Blocks, first: int, last: int) -> tuple[int, int]:
 # --- shifts --------------------------------------------------------------------------------------
 
 
-def _solved(source: Source, blocks: Blocks, signs: Signs) -> Iterator[View]:
+def _solved(letters: Points, blocks: Blocks, signs: Signs) -> Iterator[View]:
     """Views of the stretches that are a language under some shift, mirrored or not, or ROT47."""
     for first, last in runs(signs, IS_ODD).tolist():
         # A stretch is solved in parts, and neighbours with one solution are one view.
         parts = list(range(first, max(last - TOGETHER // 2, first + 1), TOGETHER))
         solved: list[tuple[str | None, int, int]] = []
         for part, end in zip(parts, [*parts[1:], last], strict=True):
-            name = _solve(source.points[slice(*_range(blocks, part, end))], end - part)
+            name = _solve(letters[slice(*_range(blocks, part, end))], end - part)
             if solved and solved[-1][0] == name:
                 part = solved.pop()[1]
             solved.append((name, part, end))
         for name, part, end in solved:
             if name is not None:
                 more = _range(blocks, max(part - 1, 0), min(end + 1, len(blocks)))
-                yield _moved(source, *more, name)
+                yield _moved(letters, *more, name)
+
+
+def _swapped(source: Source, letters: Points, blocks: Blocks) -> Iterator[View]:
+    """Views of the stretches that are more of a language when each two letters change places."""
+    known = tables()
+    now = blocks[:, LANGUAGE] / np.maximum(blocks[:, PAIRS], 1) / SCALE
+    for places in swapped_places(letters, 0, len(letters)):
+        # A letter moves by one place: the blocks are the same but for one at their ends.
+        other = weigh(letters[places], known.kinds, known.language, known.order)[: len(blocks)]
+        then = other[:, LANGUAGE] / np.maximum(other[:, PAIRS], 1) / SCALE
+        better = ((then > now + BETTER) & (then > SOLVED)).astype(np.uint8)
+        better[1:-1] |= better[:-2] & better[2:]
+        for first, last in runs(better, 1).tolist():
+            if last - first >= FEWEST_BLOCKS:
+                start, end = _range(blocks, max(first - 1, 0), min(last + 1, len(blocks)))
+                if _varied(letters[start:end]):
+                    yield pick(source, places[start:end], "letters swapped", "letters")
+
+
+@kernel()
+def swapped_places(points: Points, start: int, end: int) -> NDArray[np.int64]:
+    """Places of points with each two of them the other way round: from the first on, from the
+    second on, and of each word."""
+    out = np.empty((3, end - start), np.int64)
+    for row in range(3):
+        for index in range(start, end):
+            out[row, index - start] = index
+        index = start + (row == 1)
+        while index + 1 < end:
+            if row == 2 and (_is_blank(points[index]) or _is_blank(points[index + 1])):
+                index += 1
+                continue
+            out[row, index - start], out[row, index + 1 - start] = index + 1, index
+            index += 2
+    return out
 
 
 def _varied(points: Points) -> bool:
@@ -267,8 +307,8 @@ def rot47(points: Points) -> Points:
     return np.where(shown, 33 + (points + 14) % 94, points).astype(np.uint32)
 
 
-def _moved(source: Source, start: int, end: int, name: str) -> View:
-    points = source.points[start:end]
+def _moved(points: Points, start: int, end: int, name: str) -> View:
+    points = points[start:end]
     if name == "rot47":
         points = rot47(points)
     else:
@@ -334,7 +374,9 @@ def turned_places(points: Points, start: int, end: int) -> NDArray[np.int64]:
 # --- letters between -----------------------------------------------------------------------------
 
 
-def _stuffed(source: Source, blocks: Blocks, signs: Signs, bit: int, name: str) -> Iterator[View]:
+def _stuffed(
+    source: Source, letters: Points, blocks: Blocks, signs: Signs, bit: int, name: str
+) -> Iterator[View]:
     """Views without the letters that were put between all others."""
     kinds = tables().kinds
     # One block may be a column of equal words; two are a way of writing.
@@ -342,10 +384,10 @@ def _stuffed(source: Source, blocks: Blocks, signs: Signs, bit: int, name: str) 
     near[1:] |= signs[:-1]
     near[:-1] |= signs[1:]
     for start, end in _stretches(blocks, signs & near if len(signs) > 1 else signs, bit):
-        points = source.points[start:end]
+        points = letters[start:end]
         known = kinds[np.minimum(points, LATIN - 1)]
-        letters = np.flatnonzero((points < LATIN) & (known != EDGE))
-        filler = np.bincount(known[letters]).argmax()
-        rest = letters[known[letters] != filler]
-        for places in (letters[::2], letters[1::2], rest):
+        every = np.flatnonzero((points < LATIN) & (known != EDGE))
+        filler = np.bincount(known[every]).argmax()
+        rest = every[known[every] != filler]
+        for places in (every[::2], every[1::2], rest):
             yield pick(source, start + places, name, "layout")

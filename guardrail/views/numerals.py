@@ -58,14 +58,17 @@ def _numbers(source: Source, start: int, end: int) -> View | None:
 def read_numbers(
     points: Points, first: int, bases: NDArray[np.int64]
 ) -> tuple[int, Points, Offsets, Offsets]:
-    """The row of `bases` in which a row of numbers has most letters, or -1; their values in it,
-    and where each number starts and ends, `first` being the place of the first code point. A
-    number may have `0x`, `x`, `u`, `U+` and the like before it."""
-    most = len(points) // 2 + 1
+    """The row of `bases` in which most of the numbers in a row are letters, or -1; the values of
+    those in a row that are numbers of that base, and where each starts and ends, `first` being the
+    place of the first code point. A number may have `0x`, `x`, `u`, `U+` and the like before it;
+    numbers of other forms stand before and behind those of a code, by chance."""
+    most = len(points) // 2 + 2
     values = np.empty((len(bases), most), np.int64)
     starts, ends = np.empty(most, np.uint32), np.empty(most, np.uint32)
-    fits = np.ones(len(bases), np.bool_)
-    letters = np.zeros(len(bases), np.int64)
+    # For each base, the numbers in a row that ends here and those of the best row so far: the
+    # first, the one behind the last, and how many are letters.
+    here = np.zeros((len(bases), 3), np.int64)
+    best = np.zeros((len(bases), 3), np.int64)
     count = index = 0
     while index < len(points):
         if _digit(points[index]) > 15 and not _is_prefix(points[index]):
@@ -82,27 +85,32 @@ def read_numbers(
         while index < len(points) and _digit(points[index]) < 16:
             index += 1
         for row in range(len(bases)):
-            if not bases[row, 1] <= index - digits <= bases[row, 2]:
-                fits[row] = False
+            fits = bases[row, 1] <= index - digits <= bases[row, 2]
             value = np.int64(0)
             for place in range(digits, index):
                 digit = _digit(points[place])
-                if digit >= bases[row, 0]:
-                    fits[row] = False
+                fits = fits and digit < bases[row, 0]
                 value = value * bases[row, 0] + digit
-            if value > 0x10FFFF:
-                fits[row] = False
             values[row, count] = value
-            letters[row] += 97 <= value <= 122 or value == 32 or value >= 0xC0
+            if not fits or value > 0x10FFFF:
+                here[row, 0] = count + 1
+                here[row, 2] = 0
+                continue
+            here[row, 1] = count + 1
+            here[row, 2] += 97 <= value <= 122 or value == 32 or value >= 0xC0
+            if here[row, 2] > best[row, 2]:
+                best[row] = here[row]
         starts[count] = first + begin
         ends[count] = first + index
         count += 1
-    best = -1
+    chosen = 0
     for row in range(len(bases)):
-        if fits[row] and (best < 0 or letters[row] > letters[best]):
-            best = row
-    chosen = values[max(best, 0), :count].astype(np.uint32)
-    return best, chosen, starts[:count], ends[:count]
+        if best[row, 2] > best[chosen, 2]:
+            chosen = row
+    one, other = best[chosen, 0], best[chosen, 1]
+    if other - one < FEWEST:
+        chosen = -1
+    return chosen, values[chosen, one:other].astype(np.uint32), starts[one:other], ends[one:other]
 
 
 @kernel(inline=True)

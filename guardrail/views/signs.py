@@ -15,16 +15,34 @@ from guardrail.jit import kernel
 from guardrail.views.blocks import FOREIGN, block_signs, is_foreign
 from guardrail.views.view import Int, Points
 from guardrail.views.weights import EDGE, LATIN, SCALE, tables
+from guardrail.views.words import LETTER_BITS, Packed, signs_of_words, word_tables
 
 # Runs of a code; percent signs, ampersands, backslashes and equals signs; many of one of them;
 # numbers in a row, or signs of Morse code; letters that are no language, or in another order;
-# one character between all others; what is not ASCII; lines of a list or a table; pieces in marks.
-CODES, ESCAPES, DENSE, NUMBERS, LETTERS, SPACED, WIDE, LINES, MARKS = (1 << n for n in range(9))
+# one character between all others; what is not ASCII; lines of a list or a table; pieces in marks;
+# words in reverse, that spell letters, or with letters glued on; signs for letters;
+# many characters without a blank.
+(
+    CODES,
+    ESCAPES,
+    DENSE,
+    NUMBERS,
+    LETTERS,
+    SPACED,
+    WIDE,
+    LINES,
+    MARKS,
+    WORDS,
+    LEET,
+    UNBROKEN,
+) = (1 << n for n in range(12))
 
 # 12 bytes of hexadecimal, 15 of base32, 18 of base64: two or three words.
 SHORTEST = 24
 # Escapes that are worth a look although they say nothing.
 MANY = 12
+# Signs for letters that are worth a look.
+SIGNS = 6
 # Pieces that may hold a passage together: with fewer, the pieces are long enough by themselves.
 PIECES = 8
 # Longer lines are no list, and long enough to be found without those that go on where they end;
@@ -39,12 +57,15 @@ _ALIKE = 13
 # Steps with a digit in each, or with signs of Morse code and no letter, that make a row.
 _ROW = 4
 
+# Steps without a blank that are worth a look.
+_UNBROKEN_STEPS = 4
+
 # What a character is, in the order in which pairs are weighed: a letter, a digit that ROT47 makes
 # of no letter and one of a small letter, a sign that it makes of one, any other character.
 _DIGIT, _SHIFTED_DIGIT, _SHIFTED = EDGE + 1, EDGE + 2, EDGE + 3
 _KIND = 31
 # And else, as bits.
-_CODE, _WORD, _NUMERIC, _MORSE, _DELIMITER = (1 << n for n in range(5, 10))
+_CODE, _WORD, _NUMERIC, _MORSE, _DELIMITER, _SHOWN = (1 << n for n in range(5, 11))
 # Fields of a packed weight, 16 bits each: as language; in its order; 1 for each pair; 1 for what
 # ROT47 makes of a small letter.
 _FIELD = 16
@@ -62,6 +83,7 @@ def _classes() -> NDArray[np.uint16]:
         classes[point] |= _WORD * (plain or point >= 0xC0)
         classes[point] |= _NUMERIC * (char in "0123456789")
         classes[point] |= _MORSE * (char in "-._·")
+        classes[point] |= _SHOWN * (32 < point < 127)
         classes[point] |= _DELIMITER * (char in "|\t,;:=")
     return classes
 
@@ -81,8 +103,10 @@ def _pairs() -> NDArray[np.int64]:
 
 
 def signs_of(points: NDArray[np.uint8] | Points) -> int:
-    """The signs of a text as bits; its code points come as bytes where it is ASCII."""
-    return look(points, _classes(), _pairs())
+    """The signs of a text as bits; its code points come as bytes where it is ASCII, and else with
+    look-alikes in plain letters."""
+    signs = look(points, _classes(), _pairs(), *word_tables())
+    return signs | WIDE if points.itemsize > 1 else signs
 
 
 @kernel(inline=True)
@@ -107,7 +131,13 @@ def _info(point: Int, classes: NDArray[np.uint16]) -> Int:
 
 @kernel()
 def look(
-    points: NDArray[np.uint8] | Points, classes: NDArray[np.uint16], pairs: NDArray[np.int64]
+    points: NDArray[np.uint8] | Points,
+    classes: NDArray[np.uint16],
+    pairs: NDArray[np.int64],
+    keys: Packed,
+    word_classes: NDArray[np.int16],
+    endings: NDArray[np.int16],
+    word_order: NDArray[np.int8],
 ) -> int:
     """In steps; nothing in the inner loop but the ends of lines hangs on what a character is, as a
     wrong guess of the processor costs more than all that is done with one."""
@@ -122,8 +152,13 @@ def look(
     all_foreign: Int = 0
     foreign = delimiters = np.int64(0)
     all_code = False
-    numbers = morse = 0
+    numbers = morse = unbroken = 0
     line = lists = columns = most_lines = 0
+    # Words: one is written at each character, and stays where it ends.
+    packed = np.empty(length + 2, np.int64)
+    firsts = np.empty(length + 2, np.uint8)
+    words = word = inside = np.int64(0)
+    first = np.int64(EDGE)
     start = 0
     while start < length:
         end = min(start + _STEP, length)
@@ -136,10 +171,16 @@ def look(
             kind = info & _KIND
             weight += pairs[np.uintp(before << 5 | kind)]
             before = kind
+            letter = np.int64(kind < EDGE)
+            packed[np.uintp(words)] = word
+            firsts[np.uintp(words)] = first
+            words += inside & (1 - letter)
+            first = kind + (first - kind) * inside
+            word = (word << LETTER_BITS | kind + 1) * letter
+            inside = letter
             if point < 128:
                 counts[np.uintp(point)] += 1
             elif point >= LATIN:
-                signs |= WIDE
                 foreign += is_foreign(point)
             alike += point == last_but_one
             last_but_one = last
@@ -161,6 +202,9 @@ def look(
             all_code = True
         else:
             all_code = False
+        unbroken = unbroken + 1 if every & _SHOWN else 0
+        if unbroken == _UNBROKEN_STEPS:
+            signs |= UNBROKEN
         if some & _NUMERIC:
             numbers += 1
             if numbers >= _ROW:
@@ -193,6 +237,14 @@ def look(
             foreign = np.int64(0)
             alike = steps = 0
         start = end
+    packed[np.uintp(words)] = word
+    firsts[np.uintp(words)] = first
+    words += inside
+    word_signs, _ = signs_of_words(
+        packed[:words], firsts[:words], keys, word_classes, endings, word_order, False
+    )
+    if word_signs:
+        signs |= WORDS
     size = _trimmed(points, line, length, classes)
     most_lines += 0 < size <= LONGEST
     if most_lines >= PIECES:
@@ -203,6 +255,8 @@ def look(
         signs |= ESCAPES
         if max(counts[37], counts[35], counts[92]) >= MANY:
             signs |= DENSE
+    if counts[33] + counts[36] + counts[43] + counts[64] + counts[124] >= SIGNS:
+        signs |= LEET
     # Two marks a piece but for brackets and comments.
     if max(counts[34], counts[39], counts[96], counts[47], counts[45]) >= 2 * PIECES:
         signs |= MARKS

@@ -12,24 +12,29 @@ from guardrail.findings import Finding, Span
 from guardrail.text import CanonicalText, Offsets, canonicalise
 from guardrail.views import signs
 from guardrail.views.alphabets import find_alphabets
-from guardrail.views.encodings import find_encodings
+from guardrail.views.encodings import find_base85, find_encodings
 from guardrail.views.escapes import find_changed_escapes, find_escapes
 from guardrail.views.layout import find_layouts
+from guardrail.views.leet import find_leet
 from guardrail.views.letters import find_letters
 from guardrail.views.marks import find_marked
 from guardrail.views.numerals import find_numerals
 from guardrail.views.view import SEAM, Kind, Source, View, through
+from guardrail.views.wordings import find_words
 
 Family = Callable[[Source], Iterator[View]]
 
 # Each with the signs of the text without which it finds nothing.
 FAMILIES: tuple[tuple[int, Family], ...] = (
     (signs.CODES, find_encodings),
+    (signs.UNBROKEN, find_base85),
     (signs.ESCAPES, find_escapes),
     (signs.DENSE, find_changed_escapes),
     (signs.NUMBERS, find_numerals),
     (signs.LETTERS, find_letters),
     (signs.SPACED | signs.WIDE, find_alphabets),
+    (signs.WORDS, find_words),
+    (signs.LEET, find_leet),
     (signs.MARKS, find_marked),
     (signs.LINES, find_layouts),
 )
@@ -160,7 +165,7 @@ def _search(raw: str) -> tuple[list[View], str | None]:
 
 def _views(raw: str, outer: View | None, kinds: tuple[Kind, ...]) -> Iterator[View]:
     source = Source(raw if outer is None else outer.text)
-    seen = signs.signs_of(source.narrow)
+    seen = signs.signs_of(source.letters)
     if outer is not None and outer.kind == "layout":
         seen &= IN_LAYOUTS
     # One layout in another is nothing that was written; what is looked for is found by chance.

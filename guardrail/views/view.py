@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import kernel
-from guardrail.text import Offsets
+from guardrail.text import Offsets, canonical_table
 
 Points = NDArray[np.uint32]
 # A number in a kernel, of whatever width.
@@ -55,18 +54,36 @@ class Source:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self._points: Points | None = None
+        # The code points with letters that look like one of ASCII as that one; as bytes where all
+        # of them are ASCII.
+        self.letters: NDArray[np.uint8] | Points
+        if text.isascii():
+            self.letters = np.frombuffer(text.encode(), np.uint8)
+        else:
+            _, pages, table, _ = canonical_table()
+            self.letters = _look_alikes(self.points, pages, table)
 
-    @cached_property
+    @property
     def points(self) -> Points:
         """The code points, uint32, shape (n,)."""
-        return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        if self._points is None:
+            data = self.text.encode("utf-32-le", "surrogatepass")
+            self._points = np.frombuffer(data, np.uint32)
+        return self._points
 
-    @cached_property
-    def narrow(self) -> NDArray[np.uint8] | Points:
-        """The code points, as bytes where all of them are ASCII."""
-        if self.text.isascii():
-            return np.frombuffer(self.text.encode("ascii"), np.uint8)
-        return self.points
+
+@kernel()
+def _look_alikes(points: Points, pages: NDArray[np.uint16], table: NDArray[np.uint32]) -> Points:
+    out = points.copy()
+    for index in range(len(points)):
+        point = points[index]
+        if point >= 0x250:
+            entry = table[np.int64(pages[point >> 8]) << 8 | np.int64(point & 255)]
+            unit = entry & 255
+            if entry >> 24 == 1 and 97 <= unit <= 122:
+                out[index] = unit
+    return out
 
 
 class Draft:

@@ -175,7 +175,8 @@ def _anonymized(asked: AnonymizeRequest) -> dict[str, Any]:
             raise InvalidRequestError(f"a result lies outside the text of {length} characters")
         results.append(RecognizerResult(one.entity_type, one.start, one.end, one.score))
     try:
-        made = AnonymizerEngine().anonymize(asked.text, results, operators)
+        engine = AnonymizerEngine()  # type: ignore[no-untyped-call]
+        made = engine.anonymize(asked.text, results, operators)
     except (InvalidParamError, ValueError, TypeError):
         # Their messages may hold what was sent.
         raise InvalidRequestError("an anonymizer's parameters are not what it needs") from None

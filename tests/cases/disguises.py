@@ -105,6 +105,16 @@ BRAILLE = dict(zip("abcdefghijklmnopqrstuvwxyz", "⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚
 UPSIDE_DOWN = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ɐqɔpǝɟƃɥᴉɾʞlɯuodbɹsʇnʌʍxʎz")
 
 
+SIGNS = str.maketrans({"a": "@", "s": "$", "i": "!", "t": "+", "c": "(", "l": "|", "o": "0"})
+# fmt: off
+NATO = {name[0].lower(): name for name in (
+    "Alfa", "Bravo", "Charlie", "Delta", "Echo", "Foxtrot", "Golf", "Hotel", "India", "Juliett",
+    "Kilo", "Lima", "Mike", "November", "Oscar", "Papa", "Quebec", "Romeo", "Sierra", "Tango",
+    "Uniform", "Victor", "Whiskey", "X-ray", "Yankee", "Zulu",
+)}
+# fmt: on
+
+
 def morse(text: str, word: str = " / ") -> str:
     return word.join(
         " ".join(MORSE[c] for c in part if c in MORSE) for part in text.lower().split()
@@ -171,6 +181,23 @@ HIDDEN: dict[str, Callable[[str], str]] = {
     **{f"shifted by {n}": partial(caesar, shift=n) for n in range(1, 26)},
     "shifted without spaces": lambda text: caesar(text.replace(" ", ""), 5),
     "ROT47": rot47,
+    # In canonical text they are no letters, so that runs end at each.
+    "signs for letters": lambda text: text.lower().translate(SIGNS),
+    "words in reverse": lambda text: " ".join(reversed(text.split())),
+    "words in reverse, look-alikes": lambda text: " ".join(reversed(text.split())).translate(
+        LOOK_ALIKES
+    ),
+    # Look-alikes were taken for a foreign script, and nothing in that can be weighed.
+    "reversed look-alikes": lambda text: text[::-1].translate(GREEK),
+    "NATO": lambda text: " / ".join(
+        " ".join(NATO.get(c, c) for c in word if c.isalnum()) for word in text.lower().split()
+    ),
+    "a letter in front": lambda text: " ".join(f"k{word}" for word in text.split()),
+    "a letter behind": lambda text: " ".join(f"{word}o" for word in text.split()),
+    "base85": lambda text: base64.b85encode(text.encode()).decode(),
+    "Ascii85": lambda text: base64.a85encode(text.encode(), adobe=True).decode(),
+    # A number of the text before joined the row, and was of no base that the row is of.
+    "hexadecimal behind a number": lambda text: "page 7 " + hexed(text, " "),
     "letters reversed": lambda text: " ".join(word[::-1] for word in text.split()),
     "a letter between": lambda text: "x".join(text),
     "doubled": lambda text: "".join(2 * c for c in text),

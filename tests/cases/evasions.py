@@ -10,6 +10,7 @@ A way that got past the filter is added here, with a word on why it worked.
 from __future__ import annotations
 
 import base64
+import binascii
 import codecs
 import json
 import random
@@ -243,6 +244,40 @@ def _each_reversed(text: str) -> str:
     return " ".join(word[::-1] for word in text.split())
 
 
+def _reversed_sentences(text: str) -> str:
+    return " ".join(map(_reversed_words, sentences(text)))
+
+
+def _glued(form: str) -> Callable[[str], str]:
+    return lambda text: " ".join(form.format(word) for word in text.split())
+
+
+def pairs_swapped(text: str) -> str:
+    """Every two letters the other way round."""
+    return re.sub(r"(.)(.)", r"\2\1", text, flags=re.DOTALL)
+
+
+def _each_swapped(text: str) -> str:
+    return " ".join(map(pairs_swapped, text.split()))
+
+
+def pig_latin(text: str) -> str:
+    return re.sub(
+        r"[A-Za-z]+",
+        lambda m: (
+            m[0] + "way"
+            if m[0][0] in "aeiouAEIOU"
+            else re.sub(r"^([^aeiouyAEIOUY]+|[yY])(.*)$", r"\2\1ay", m[0])
+        ),
+        text,
+    )
+
+
+def _uuencoded(text: str) -> str:
+    data = text.encode()
+    return "".join(binascii.b2a_uu(data[n : n + 45]).decode() for n in range(0, len(data), 45))
+
+
 def _morse(text: str) -> str:
     words = (" ".join(_MORSE[c] for c in w.lower() if c in _MORSE) for w in text.split())
     return " / ".join(word for word in words if word)
@@ -411,6 +446,11 @@ SPLICES: dict[str, Way] = {
     "3 words, then 3 others": interleaved(3, 3),
 }
 
+LEET = str.maketrans("aeiostlbgz", "4310571892")
+SYMBOL_LEET = str.maketrans(
+    {"a": "@", "e": "3", "i": "!", "o": "0", "s": "$", "t": "+", "l": "|", "c": "("}
+)
+
 ENCODINGS: dict[str, Way] = {
     "base64": _whole(_base64),
     "base64, wrapped": _whole(lambda t: _wrapped(_base64(t), 76)),
@@ -435,6 +475,20 @@ ENCODINGS: dict[str, Way] = {
     "reversed": _whole(lambda t: t[::-1]),
     "words in reverse": _whole(_reversed_words),
     "each word reversed": _whole(_each_reversed),
+    "words in reverse, each sentence": _whole(_reversed_sentences),
+    "a letter before each word": _whole(_glued("x{}")),
+    "a letter after each word": _whole(_glued("{}e")),
+    "a syllable before each word": _whole(_glued("ub{}")),
+    "two letters swapped": _whole(pairs_swapped),
+    "two letters swapped, each word": _whole(_each_swapped),
+    "pig latin": _whole(pig_latin),
+    "base85": _whole(lambda t: base64.b85encode(t.encode()).decode()),
+    "Ascii85": _whole(lambda t: base64.a85encode(t.encode()).decode()),
+    "uuencode": _whole(_uuencoded),
+    "quoted-printable": _whole(lambda t: "".join(f"={byte:02X}" for byte in t.encode())),
+    "zero-width bits": _whole(
+        lambda t: "".join("\u200b\u200c"[int(b)] for byte in t.encode() for b in f"{byte:08b}")
+    ),
     "Morse": _whole(_morse),
     "NATO spelling": _whole(_nato),
     "Unicode tags": _whole(_tags),
@@ -447,6 +501,9 @@ ENCODINGS: dict[str, Way] = {
     "reversed ROT13": _nested(lambda t: codecs.encode(t, "rot13"), lambda t: t[::-1]),
     "base64 of reversed": _nested(lambda t: t[::-1], _base64),
     "reversed base64": _nested(_base64, lambda t: t[::-1]),
+    "base64 of words in reverse": _nested(_reversed_words, _base64),
+    "ROT13 of words in reverse": _nested(_reversed_words, lambda t: codecs.encode(t, "rot13")),
+    "hex of leet": _nested(lambda t: t.lower().translate(SYMBOL_LEET), _hex),
 }
 
 CONTAINERS: dict[str, Way] = {
@@ -479,10 +536,16 @@ CONTAINERS: dict[str, Way] = {
     "look-alikes in reverse": _nested(lambda t: t.translate(GREEK), _reversed_words),
 }
 
-LEET = str.maketrans("aeiostlbgz", "4310571892")
-SYMBOL_LEET = str.maketrans(
-    {"a": "@", "e": "3", "i": "!", "o": "0", "s": "$", "t": "+", "l": "|", "c": "("}
-)
+MIXED_LEET = {
+    "a": "a@4", "b": "b8", "c": "c(", "e": "e3", "g": "g69", "i": "i!1|", "l": "l1|", "o": "o0",
+    "s": "s$5", "t": "t7+", "z": "z2",
+}  # fmt: skip
+
+
+def _mixed_leet(passage: str, material: Material) -> Parts:
+    """Letters, digits and signs for them by chance."""
+    dice = material.dice
+    return [("".join(dice.choice(MIXED_LEET.get(c, c)) for c in passage.lower()), True)]
 
 
 def sprinkled(separators: str) -> Way:
@@ -505,6 +568,7 @@ WRITINGS: dict[str, Way] = {
     "random case": _mixed_case,
     "leet": _whole(lambda t: t.lower().translate(LEET)),
     "leet with symbols": _whole(lambda t: t.lower().translate(SYMBOL_LEET)),
+    "leet, mixed": _mixed_leet,
     "dots between letters": _whole(".".join),
     "signs between letters": sprinkled("-_.~*|/"),
     "a letter joined by x": _whole(lambda t: "x".join("".join(t.split()))),

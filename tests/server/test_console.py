@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright import sync_api
 
 from guardrail.server.identity import Scope
 from tests.server.conftest import CLEAN, SECRET
@@ -16,8 +17,6 @@ from tests.server.running import Running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 REQUIRED = os.environ.get("GUARDRAIL_TEST_SERVERS") == "required"
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,12 @@ def client(server: Running) -> Iterator[httpx.Client]:
 
 
 def ask(client: httpx.Client, **fields: Any) -> Any:
-    body = {"input_type": "response", "request_data": {}, "texts": None, "images": None}
+    body: dict[str, Any] = {
+        "input_type": "response",
+        "request_data": {},
+        "texts": None,
+        "images": None,
+    }
     answer = client.post(PATH, json={**body, **fields})
     assert answer.status_code == 200, answer.text
     return answer.json()

@@ -50,7 +50,7 @@ def test_parts_are_one_input(client: OpenAI) -> None:
 def test_an_image_is_refused(client: OpenAI) -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     with pytest.raises(openai.BadRequestError, match="images cannot be judged"):
-        client.moderations.create(input=[{"type": "text", "text": CLEAN}, image])  # type: ignore[list-item]
+        client.moderations.create(input=[{"type": "text", "text": CLEAN}, image])  # type: ignore[arg-type]
 
 
 def test_errors_are_openais(server: Running) -> None:

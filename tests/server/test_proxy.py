@@ -378,7 +378,7 @@ def streamed(client: OpenAI, **options: Any) -> str:
     """What came before the stream broke off, as it stood on the wire."""
     asked = {**ASK, "stream": True, **options}
     with client.with_streaming_response.chat.completions.create(**asked) as response:
-        return response.read().decode()
+        return str(response.read(), "utf-8")
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -393,8 +393,19 @@ def streamed(client: OpenAI, **options: Any) -> str:
         [b'data: {"error": {"message": "at http://10.0.0.7 with sk-upstream-0123456789"}}\n\n'],
         [b"data: " + b"x" * 50_000] * 5,
         [b"\xff\xfe\x00"],
+        [b'data: {"choices": [{"index": [1], "delta": {"content": "x"}}]}\n\n'],
     ],
-    ids=["dies", "malformed", "string", "deep", "other", "error", "endless", "binary"],
+    ids=[
+        "dies",
+        "malformed",
+        "string",
+        "deep",
+        "other",
+        "error",
+        "endless",
+        "binary",
+        "shape",
+    ],
 )
 def test_a_stream_that_goes_wrong_ends_with_an_error(
     proxy: Running, client: OpenAI, fake: Upstream, parts: list[bytes], chunked: bool
@@ -410,7 +421,8 @@ def test_a_stream_that_goes_wrong_ends_with_an_error(
     assert "sk-upstream" not in raw
     assert "10.0.0.7" not in raw
     text = "".join(
-        json.loads(line.removeprefix("data: "))["choices"][0]["delta"]["content"] for line in before
+        json.loads(line.removeprefix("data: "))["choices"][0]["delta"].get("content") or ""
+        for line in before
     )
     assert BEFORE.startswith(text)
     assert bodies(proxy, "chat")[-1]["ended"] == "cut"
@@ -427,6 +439,7 @@ def test_a_stream_that_goes_wrong_ends_with_an_error(
         chunk("", stop_reason=PHRASE),
         chunk("", logprobs={"content": [{"token": PHRASE, "logprob": -1.0}]}),
         chunk("", token_ids=[7]),
+        b'data: {"choices": [{"index": 0, "delta": "%s"}]}\n\n' % PHRASE.encode(),
         b"event: " + PHRASE.encode() + b"\nid: " + PHRASE.encode() + b"\n" + chunk("x"),
         b": " + PHRASE.encode() + b"\n\n",
         chunk("x").replace(b'"id": "c"', b'"id": "c", "note": "%s"' % PHRASE.encode()),

@@ -1,0 +1,103 @@
+"""Views of words in another order, of words that spell letters, and of letters glued to words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guardrail.jit import kernel
+from guardrail.views.letters import word_order
+from guardrail.views.view import Draft, Source, View, pick
+from guardrail.views.weights import tables
+from guardrail.views.words import (
+    FIRST,
+    LAST,
+    NATO,
+    ORDER,
+    SPELLING,
+    signs_of_words,
+    split_words,
+    word_tables,
+)
+
+# Words on both sides of a stretch that a view takes along.
+AROUND = 24
+# Different words among those that letters are glued to: a word over and over is no disguise.
+DIFFERENT = 10
+# Share of the words that have the letter which all are to lose.
+MOST = 0.6
+
+_SPELT = re.compile(rf"(?i)\b(?:x-ray|{'|'.join(SPELLING)})\b")
+
+
+def find_words(source: Source) -> Iterator[View]:
+    """Views of stretches whose words stand in reverse, spell letters or have letters glued on."""
+    packed, firsts, words = split_words(source.letters, tables().kinds)
+    signs, marks = signs_of_words(packed, firsts, *word_tables(), True)
+    if signs & ORDER:
+        for first, last in stretches(marks, ORDER).tolist():
+            first, last = max(first - AROUND, 0), min(last + AROUND, len(words))
+            yield word_order(source, int(words[first, 0]), int(words[last - 1, 1]))
+    if signs & NATO:
+        for first, last in stretches(marks, NATO).tolist():
+            yield _spelt(source.text, int(words[first, 0]), int(words[last - 1, 1]))
+    for sign, column, name in ((FIRST, 0, "letters in front"), (LAST, 1, "letters behind")):
+        if signs & sign:
+            for first, last in stretches(marks, sign).tolist():
+                first = max(first - 2, 0)
+                if len(np.unique(packed[first:last])) >= DIFFERENT:
+                    yield from _unglued(source, words[first:last], column, name)
+
+
+@kernel()
+def stretches(marks: NDArray[np.uint8], sign: int) -> NDArray[np.int64]:
+    """First and last (and one) of words in a row through which a sign grew until it counted."""
+    out = np.empty((len(marks) // 2 + 1, 2), np.int64)
+    found = 0
+    start = last = -1
+    for index in range(len(marks) + 1):
+        if index < len(marks) and marks[index] & sign:
+            if start < 0:
+                start = index
+            if marks[index] >> 4 & sign:
+                last = index
+            continue
+        if last >= 0:
+            out[found, 0] = start
+            out[found, 1] = last + 1
+            found += 1
+        start = last = -1
+    return out[:found]
+
+
+def _spelt(text: str, start: int, end: int) -> View:
+    """Letters for the words that stand for them; between two words that more than one blank parts,
+    or a sign, something is left."""
+    draft = Draft(text)
+    position = start
+    for match in _SPELT.finditer(text, start, end):
+        between = text[position : match.start()]
+        if between.strip(" ") or len(between) > 1:
+            draft.keep(position, match.start())
+        draft.stand(match[0][0].lower(), *match.span())
+        position = match.end()
+    return draft.view("NATO", "code")
+
+
+def _unglued(source: Source, words: NDArray[np.int64], column: int, name: str) -> Iterator[View]:
+    """The words of a stretch without the letters that all of them begin (or end) with."""
+    letters = source.letters
+    start, end = int(words[0, 0]), int(words[-1, 1])
+    stays = np.ones(end - start, np.bool_)
+    for width in range(1, 4):
+        # Place of the letter in each word that is long enough to lose it.
+        places = words[:, 0] + width - 1 if column == 0 else words[:, 1] - width
+        places = places[words[:, 1] - words[:, 0] >= width]
+        counts = np.bincount(letters[places] | np.uint32(32))
+        if not len(counts) or counts.max() < MOST * len(words):
+            break
+        stays[places - start] = False
+        yield pick(source, start + np.flatnonzero(stays), name, "letters")
