@@ -381,7 +381,7 @@ ERRORS = [
     ("a: 1\n\tb: 2", ["p:2: not YAML: found character '\\t' that cannot start any token"]),
     ("a: 1\nb: \x07", ["p:2: holds the character U+0007, which YAML does not allow"]),
     ("a: &x [1]\nb: [*x, *x]", ["p:2: aliases (*name) are not supported; write the value out"]),
-    (R + "---\n" + R, ["p:3: a second document starts here; a file is one document"]),
+    (R + "---\n" + R, ["p:3: a second document starts here; a policy is one document"]),
     (R + "a: " + "[" * 30, ["p:3: nested deeper than 20 levels"]),
     ("version: 1\nrules: !!python/object:os.system []",
      ["p:2: tags (!name) are not supported; write plain values"]),
