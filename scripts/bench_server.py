@@ -108,7 +108,16 @@ def fastest(target: Target, seconds: float) -> tuple[Measured, str]:
             "return wrk.format(nil, nil, nil, bodies[n % #bodies + 1]) end\n"
         )
         url = f"http://127.0.0.1:{target.port}{target.path}"
-        command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{int(seconds)}s", "--latency", "-s"]
+        command = [
+            wrk,
+            "-t1",
+            f"-c{CONNECTIONS}",
+            f"-d{int(seconds)}s",
+            "--timeout",
+            "30s",
+            "--latency",
+            "-s",
+        ]
         out = subprocess.run(
             [*command, str(script), url], capture_output=True, text=True, check=True
         ).stdout
