@@ -291,12 +291,17 @@ def main() -> None:
         clean = clean_texts(arguments.answers, 8 if quick else 60)
         table = leak_table(folder, corpus, clean, 280 if quick else arguments.chunkings)
         assert all(row[2] == row[3] == 0 for row in table), [row for row in table if row[2]]
-        sentences = Filter(rail.policy, [*rail.detectors, Names()])
-        window = Filter(rail.policy, [*rail.detectors, Pattern()])
+        runs = [d for d in rail.detectors if d.name in ("overlap", "phrases")]
+        verbatim = Filter(rail.policy, runs)
+        sentences = Filter(rail.policy, [*runs, Names()])
+        window = Filter(rail.policy, [*runs, Pattern()])
         sets: list[tuple[str, Callable[[], StreamFilter]]] = [
-            ("overlap and phrases", rail.open_stream),
-            ("and one with a window of 64", lambda: StreamFilter(window)),
-            ("and one of sentences", lambda: StreamFilter(sentences)),
+            ("runs and phrases (pace token)", lambda: StreamFilter(verbatim, pace="token")),
+            ("and one with a window of 64", lambda: StreamFilter(window, pace="token")),
+            ("and one of sentences", lambda: StreamFilter(sentences, pace="token")),
+            ("overlap and phrases, edited and disguised", lambda: StreamFilter(verbatim)),
+            ("the built-in policy, pace sentence", rail.open_stream),
+            ("the built-in policy, pace paragraph", lambda: rail.open_stream(pace="paragraph")),
         ]
         held = [(label, *held_back(open_, clean[: 3 if quick else 30])) for label, open_ in sets]
         assert held[0][1] <= 40, held

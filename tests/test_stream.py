@@ -187,7 +187,7 @@ def test_disguises_at_every_alignment(
 
 def test_nothing_of_a_leak_comes_out_before_its_verdict(rails: dict[str, Guardrail]) -> None:
     """At no time does the text so far hold a word of the leak; what is clean before it is out."""
-    stream = rails["default"].open_stream()
+    stream = rails["default"].open_stream(pace="token")
     out = ""
     for char in f"{CLEAN} {SECRETS[1]}":
         out += stream.feed(char)
