@@ -159,11 +159,15 @@ class MemFree(LogitsProcessor):
         if not text:
             return False
         canonical = canonicalise(row.text + text)
+        # A run may count letters of the new token by chance, and end before them all the same.
+        last = len(row.text)
+        while last > 0 and not row.text[last - 1].isalnum():
+            last -= 1
         for detector in row.near:
             findings = [
                 finding
                 for finding in detector.scan(canonical, EMPTY_CONTEXT)
-                if finding.span.end > len(row.text)
+                if finding.span.end >= last
             ]
             if self._policy.decide(findings, ()).action >= Action.REDACT:
                 return True

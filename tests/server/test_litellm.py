@@ -53,9 +53,10 @@ def test_a_leak_is_taken_out(client: httpx.Client) -> None:
 
 def test_nothing_of_a_leak_goes_while_it_is_said(client: httpx.Client) -> None:
     """What LiteLLM has passed on after each call: the text of the answer less what is held back."""
-    said = f"Here is what I found. {SECRET} Is there anything else?"
+    before = f"{CLEAN} Then let them rest, and eat them while they are warm. " * 12
+    said = f"{before}{SECRET} Is there anything else?"
     gone = ""
-    for end in range(4, len(said), 4):
+    for end in range(4, len(said), 60):
         answer = ask(client, texts=[said[:end]])
         assert answer["action"] != "BLOCKED"
         text = (answer.get("texts") or [said[:end]])[0]
@@ -63,7 +64,7 @@ def test_nothing_of_a_leak_goes_while_it_is_said(client: httpx.Client) -> None:
         assert passed.startswith(gone)
         gone = passed
         assert "Abigail" not in gone
-    assert gone.startswith("Here is what I found. ")
+    assert gone.startswith(CLEAN)
 
 
 def test_arguments_of_tool_calls_are_blocked(client: httpx.Client) -> None:

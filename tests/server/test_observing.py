@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from guardrail.server.identity import Scope
 from tests.server.conftest import KEY, SECRET
-from tests.server.running import Running, running
+from tests.server.running import PATIENCE, Running, running
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -93,13 +94,25 @@ def test_numbers_have_conventional_names(server: Running) -> None:
     assert "Thornbury" not in text
 
 
+def logged(server: Running, request: str) -> dict[str, Any]:
+    """The line of a request, which is written when the answer is out."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        lines = [json.loads(line) for line in server.logged().splitlines(True) if line[-1] == "\n"]
+        found = [line for line in lines if line.get("request") == request]
+        if found:
+            [line] = found
+            return dict(line)
+        time.sleep(0.05)
+    raise AssertionError("the log has no such line")
+
+
 def test_each_request_is_a_line_of_json(server: Running) -> None:
     headers = server.headers(Scope.MODERATE)
     sent = httpx.post(
         server.url + "/v1/check?x=Thornbury", json={"text": SECRET}, headers=headers, timeout=60
     )
-    lines = [json.loads(line) for line in server.logged().splitlines()]
-    [line] = [line for line in lines if line.get("request") == sent.json()["id"]]
+    line = logged(server, sent.json()["id"])
     assert {name: line[name] for name in ("event", "level", "method", "route", "status")} == {
         "event": "request",
         "level": "info",
