@@ -547,7 +547,7 @@ def run(options: argparse.Namespace) -> None:
                 "seed": bench.seed,
                 "machine": machine(),
                 "left_out": [
-                    f"{name}, which is not installed."
+                    f"{name}, which was not run (not installed, or `--no-peers`)."
                     for name, module in (
                         ("datasketch", "datasketch"),
                         ("Presidio", "presidio_analyzer"),
