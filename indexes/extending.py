@@ -17,6 +17,7 @@ from guardrail.indexes.chaining import BACK, DRIFT, GAP, Runs
 from guardrail.indexes.grams import TAG, siphash
 from guardrail.indexes.matching import (
     STRONG,
+    grown,
     leading_zeros,
     tags_at,
     trailing_zeros,
@@ -86,7 +87,7 @@ def extend(
                 if _holds(found, count - FURTHER, count, row, at):
                     break
                 if count == len(found):
-                    found = _grown(found)
+                    found = grown(found)
                 found[count, 0], found[count, 1] = at[0], at[1]
                 found[count, 2], found[count, 3] = row, at[2]
                 count += 1
@@ -184,13 +185,3 @@ def _holds(runs: Runs, first: int, last: int, row: np.int64, at: NDArray[np.int6
         if along and runs[index, 0] < at[1] and at[0] < runs[index, 1]:
             return True
     return False
-
-
-@kernel()
-def _grown(runs: Runs) -> Runs:
-    """A table with room for twice the runs; by hand, see `matching`."""
-    wider = np.empty((2 * len(runs), 6), np.int64)
-    for row in range(len(runs)):
-        for column in range(6):
-            wider[row, column] = runs[row, column]
-    return wider

@@ -16,6 +16,7 @@ from guardrail.indexes.matching import (
     REPEATED,
     find_seeds,
     gather,
+    longer,
     mark_repeats,
     verify,
 )
@@ -52,10 +53,7 @@ def live_seeds(
         filled, seed, entry = gather(candidates, seeds, seed, entry, ordinals, parameters)
         kept = verify(candidates, filled, near, tags, parameters, np.int64(0))
         if found + kept > len(keys):
-            longer = np.empty(2 * (found + kept), np.uint64)
-            for index in range(found):
-                longer[index] = keys[index]
-            keys = longer
+            keys = longer(keys, int(found + kept))
         for index in range(kept):
             if not candidates[index, 2] & REPEATED:
                 ordinal = np.uint64(candidates[index, 1] + 1)

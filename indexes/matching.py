@@ -159,7 +159,7 @@ def find_matches(
         filled, seed, entry = gather(candidates, seeds, seed, entry, ordinals, parameters)
         kept = verify(candidates, filled, near, tags, parameters, np.int64(least) - gram)
         if len(crowd) < crowded + 3 * kept:
-            crowd = _longer(crowd, int(crowded + 3 * kept))
+            crowd = longer(crowd, int(crowded + 3 * kept))
         crowded = find_crowd(candidates, kept, stride, tiles, lengths, crowd, crowded)
         for index in range(kept):
             if not candidates[index, 2] & LONG:
@@ -213,7 +213,7 @@ def find_matches(
             else:
                 copies = 1
                 if found == len(out):
-                    out = _grown(out)
+                    out = grown(out)
                 target = found
                 latest[group] = found
                 found += 1
@@ -269,7 +269,7 @@ def find_seeds(
             if entry >= high:
                 continue
             if count == len(seeds):
-                seeds = _grown(seeds)
+                seeds = grown(seeds)
             seeds[count, 0] = position
             seeds[count, 1] = entry
             while entry < high and remainders[entry] == wanted:
@@ -277,7 +277,7 @@ def find_seeds(
             seeds[count, 2] = entry
             count += 1
     if count == len(seeds):
-        seeds = _grown(seeds)
+        seeds = grown(seeds)
     # Behind the end: the compiler leaves a pass out whose result nobody could see.
     seeds[count, 0] = np.int64(touched)
     return seeds[:count]
@@ -298,7 +298,7 @@ def first_equal(
 
 
 @kernel()
-def _grown(table: NDArray[np.int64]) -> NDArray[np.int64]:
+def grown(table: NDArray[np.int64]) -> NDArray[np.int64]:
     """A table with room for twice the rows. Copied by hand: an assignment to a slice takes 4 s to
     compile, nearly all of it for the message of an error that cannot happen."""
     rows, columns = table.shape
@@ -310,7 +310,7 @@ def _grown(table: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 @kernel()
-def _longer(table: Hashes, least: int) -> Hashes:
+def longer(table: Hashes, least: int) -> Hashes:
     """A table with room for at least so many and at least twice as many."""
     longer: Hashes = np.empty(max(2 * len(table), least), np.uint64)
     for index in range(len(table)):

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ _PATIENCE = 60
 _POSTGRES_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
-class Server:
+class Server(ABC):
     """A server that a test may kill and start again; port and data stay."""
 
     host = "127.0.0.1"
@@ -32,11 +33,13 @@ class Server:
         self.folder, self.port = folder, _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """What starts it."""
 
+    @abstractmethod
     def answers(self) -> bool:
-        raise NotImplementedError
+        """Whether it does what it is for."""
 
     def start(self) -> None:
         assert self._process is None
@@ -186,6 +189,7 @@ def _program(name: str, *folders: Path) -> str:
         missing = f"{name} is not installed (Debian: postgresql, redis-server)"
         if os.environ.get("GUARDRAIL_TEST_SERVERS") == "required":
             pytest.fail(missing)
+        # A contributor's machine may lack it; the gate of CI installs it and never comes here.
         pytest.skip(missing)
     return path
 

@@ -8,7 +8,6 @@ run, as a caller's expression could keep the service busy for ever: the policy i
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Request, Response
@@ -24,6 +23,9 @@ from guardrail.server.service import Question, Service
 
 # Operators of presidio-anonymizer that a request may name; `custom` would run code of the caller.
 OPERATORS = frozenset(("encrypt", "hash", "keep", "mask", "redact", "replace"))
+
+# presidio-anonymizer compares each result with all others: a second for so many.
+MOST_RESULTS = 1000
 
 
 class PresidioError(BaseModel):
@@ -117,8 +119,18 @@ async def anonymize(body: AnonymizeRequest, caller: Caller, request: Request) ->
     """Put something in the place of what was found. Nothing is judged."""
     service: Service = request.state.service
     service.bound([Question(body.text)])
+    most = service.settings.bounds.text_chars
+    longest = max(
+        (len(str(a.get("new_value", ""))) for a in (body.anonymizers or {}).values()), default=0
+    )
+    if len(body.analyzer_results) > MOST_RESULTS or len(body.analyzer_results) * longest > most:
+        raise InvalidRequestError(
+            f"up to {MOST_RESULTS} results can be replaced, by {most} characters in all",
+            413,
+            "too_large",
+        )
     await service.admit(caller, len(body.text))
-    return _json(await asyncio.to_thread(_anonymized, body))
+    return _json(await service.pool.run(lambda deadline: _anonymized(body)))
 
 
 def presidio_shape(error: Told) -> dict[str, Any]:

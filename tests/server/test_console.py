@@ -24,6 +24,7 @@ def browser() -> Iterator[sync_api.Browser]:
     if CHROMIUM is None:
         if REQUIRED:
             pytest.fail("chromium is not installed")
+        # A contributor's machine may lack it; the gate of CI installs it and never comes here.
         pytest.skip("chromium is not installed")
     with sync_api.sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

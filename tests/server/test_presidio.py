@@ -79,6 +79,17 @@ def test_what_was_found_is_replaced(client: httpx.Client) -> None:
     assert masked.json()["items"][0]["operator"] == "mask"
 
 
+def test_what_is_made_of_a_text_is_bounded(client: httpx.Client) -> None:
+    """A body of two megabytes that would become a text of a hundred gigabytes."""
+    one = {"start": 0, "end": 5, "score": 1.0, "entity_type": "X"}
+    long = {"DEFAULT": {"type": "replace", "new_value": "a" * 1_000_000}}
+    for results, operators in (([one] * 20_000, long), ([one] * 20_000, {}), ([one] * 9, long)):
+        body = {"text": TEXT, "analyzer_results": results, "anonymizers": operators}
+        answer = client.post("/anonymize", json=body)
+        assert answer.status_code == 413
+        assert "can be replaced" in answer.json()["error"]
+
+
 @pytest.mark.parametrize(
     "fields",
     [
