@@ -3,13 +3,14 @@
     python scripts/bench_scoring.py WORK [--seeds 1 2 3] [--tune 90] [--negatives 10000]
                                     [--base MODEL] [--device cpu] [--lora]
                                     [--prose model_answers.jsonl.gz]
-                                    [--speed MODEL] [--shape 7b] [--out docs]
+                                    [--speed MODEL] [--shapes 7b] [--out docs]
 
 Models are trained and texts written and measured once per seed, in WORK; started again, it goes on
 where it stopped. Constants may be looked at on the seed of --tune (--explore prints a grid there)
 and are reported on --seeds only. With `--base` that model is fine-tuned in place of tiny ones, and
-the file is scoring-MODEL.md. `--speed` names a model folder or GGUF file for the timings, `--shape`
-times a model of such a shape with random weights as well; they go to scoring-speed-cpu.md or -cuda.md.
+the file is scoring-MODEL.md. `--speed` names a model folder or GGUF file for the timings; `--shapes`
+times models of such shapes with random weights besides. They go to scoring-speed-cpu.md or
+scoring-speed-cuda.md.
 Needs the extras `score`, `demo` and `bench`.
 """
 
@@ -20,6 +21,7 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from bench_scoring_data import CLEAR, TOKENS, Item, Setting, matched, measured, prepare
@@ -395,7 +397,15 @@ def without_goal(seeds: dict[int, list[Item]], lora: list[Item] | None) -> str:
 # --- speed ------------------------------------------------------------------------------------
 
 SHAPES: dict[str, dict[str, int]] = {
-    # Llama 2 7B's (Touvron et al. 2023); a run takes as long whatever the weights are.
+    # Those of SmolLM2-135M and of Llama 2 7B (Touvron et al. 2023); a run takes as long whatever
+    # the weights are.
+    "135m": {
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+    },
     "7b": {
         "hidden_size": 4096,
         "intermediate_size": 11008,
@@ -405,22 +415,24 @@ SHAPES: dict[str, dict[str, int]] = {
 }
 
 
-def speed(model_path: Path, shape: str | None, kind: str) -> str:
+def speed(path: Path, shapes: Sequence[str], kind: str) -> str:
     """The least of several runs; cost against bare forward passes of the same models. With one
     thread on a CPU it is processor time, which other programs disturb least."""
     import torch
 
-    from guardrail.classifiers.memorization.models import load_model
+    from guardrail.classifiers.memorization.models import has_weights, load_model, load_tokenizer
 
     alone = kind == "cpu" and torch.get_num_threads() == 1
     clock = time.process_time if alone else time.perf_counter
     native = kind == "cuda" or torch.cpu._is_avx512_bf16_supported()
     rows = []
     for dtype in ("float32", "bfloat16") if native else ("float32",):
-        model = load_model(model_path, device=kind, dtype=dtype)
-        rows += timed(model, model_path.name, dtype, clock)
-    if shape is not None:
-        rows += timed(shaped(model, shape), f"{shape}, random weights", "bfloat16", clock)
+        if has_weights(path):
+            rows += timed(load_model(path, device=kind, dtype=dtype), path.name, dtype, clock)
+        for shape in shapes:
+            model = shaped(load_tokenizer(path), shape, dtype, kind)
+            rows += timed(model, f"{shape}, random weights", dtype, clock)
+            del model
     device = torch.cuda.get_device_name() if kind == "cuda" else f"CPU, {processor()}"
     threads = torch.get_num_threads()
     with_threads = "" if kind == "cuda" else f", {threads} thread{'s' * (threads > 1)}"
@@ -440,19 +452,20 @@ def processor() -> str:
     return names[0] if names else "unknown"
 
 
-def shaped(model: Model, shape: str) -> Model:
-    """A model of a shape with random weights in bfloat16 and another model's tokenizer."""
+def shaped(tokenizer: Any, shape: str, dtype: str, kind: str) -> Model:
+    """A model of a shape with random weights and a model's tokenizer."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    torch.set_default_dtype(torch.bfloat16)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, dtype))
     try:
-        with torch.device(model.device):
-            config = LlamaConfig(vocab_size=len(model.tokenizer), **SHAPES[shape])
+        with torch.device(kind):
+            config = LlamaConfig(vocab_size=len(tokenizer), **SHAPES[shape])
             network = LlamaForCausalLM(config)
     finally:
-        torch.set_default_dtype(torch.float32)
-    return Model(network.requires_grad_(False), model.tokenizer, shape, model.device)
+        torch.set_default_dtype(before)
+    return Model(network.requires_grad_(False), tokenizer, shape, kind)
 
 
 def timed(
@@ -474,8 +487,8 @@ def timed(
         with torch.inference_mode():
             return float(model.module(given, use_cache=False).logits[0, -1, 0])
 
-    one = least(clock, lambda: scorer.score(text, None, logs), 7)
-    two = least(clock, lambda: scorer.score(text), 3)
+    one = least(clock, lambda: scorer.score(text, None, logs), 9)
+    two = least(clock, lambda: scorer.score(text), 5)
     pass_ = least(clock, bare, 7)
     many = [Request(text, None, logs)] * (64 if model.device != "cpu" else 4)
     together = least(clock, lambda: scorer.score_many(many), 2) / len(many)
@@ -545,7 +558,7 @@ def main() -> None:
     parser.add_argument("--prose", type=Path, help="answers of other models (JSON Lines, gzip)")
     parser.add_argument("--lora", action="store_true", help="a target trained by LoRA as well")
     parser.add_argument("--speed", type=Path, metavar="MODEL")
-    parser.add_argument("--shape", choices=SHAPES)
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=[])
     parser.add_argument("--threads", type=int, default=1, help="torch's threads")
     parser.add_argument("--out", type=Path, default=Path("docs"))
     arguments = parser.parse_args()
@@ -574,7 +587,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     if arguments.speed:
         kind = "cuda" if torch.cuda.is_available() else "cpu"
-        block = speed(arguments.speed, arguments.shape, kind)
+        block = speed(arguments.speed, arguments.shapes, kind)
         write(tables / f"scoring-speed-{kind}.md", ["# Speed of scoring", block])
     if arguments.seeds:
         seeds = {seed: texts(seed) for seed in arguments.seeds}
