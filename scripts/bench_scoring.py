@@ -8,9 +8,9 @@
 Models are trained and texts written and measured once per seed, in WORK; started again, it goes on
 where it stopped. Constants may be looked at on the seed of --tune (--explore prints a grid there)
 and are reported on --seeds only. With `--base` that model is fine-tuned in place of tiny ones, and
-the file is scoring-MODEL.md. `--speed` names a model folder or GGUF file for the timings; `--shapes`
-times models of such shapes with random weights besides. They go to scoring-speed-cpu.md or
-scoring-speed-cuda.md.
+the file is scoring-MODEL.md. `--speed` names a model folder or GGUF file for the timings, and
+`--shapes` has models of such shapes with random weights timed too; the files are
+scoring-speed-cpu.md and scoring-speed-cuda.md.
 Needs the extras `score`, `demo` and `bench`.
 """
 
