@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_scoring_data import CLEAR, TOKENS, Item, Setting, matched, measured, prepare
+from bench_scoring_data import CLEAR, RECITED, TOKENS, Item, Setting, matched, measured, prepare
 
 from guardrail.classifiers.memorization import audit
 from guardrail.classifiers.memorization import features as features_module
@@ -234,6 +234,28 @@ def comparison(seeds: dict[int, list[Item]]) -> str:
         "TPR at 0.1 % FPR",
     )
     return table(head, rows)
+
+
+def top_negatives(seeds: dict[int, list[Item]]) -> str:
+    """What the texts are that count as false positives: how much of the corpus they recite."""
+    name, excess = OURS[-1], []
+    for items in seeds.values():
+        some = main_texts(items)
+        scores, labels = TESTS[name](some), labels_of(some)
+        null = np.sort(scores[labels == 0])
+        limit = null[len(null) - int(0.01 * (len(null) + 1))]
+        excess += [
+            item.excess
+            for item, value in zip(some, scores, strict=True)
+            if value >= limit and not item.recited
+        ]
+    partly = np.mean([value > CLEAR[0] for value in excess])
+    return (
+        f"Of the {len(excess):,} texts that count as false positives of `{name}` at 1 %, "
+        f"{partly:.0%} do recite {CLEAR[0] + 1} to {RECITED - 1} tokens that no template explains, "
+        f"a median of {np.median(excess):.0f}: {RECITED} is where a label turns, and texts on "
+        "either side of it are alike. With ambiguous texts left out such texts are on neither side."
+    )
 
 
 def stress(seeds: dict[int, list[Item]]) -> str:
@@ -619,6 +641,7 @@ def quality(
         f"(bootstrap over texts). Constants were looked at on seed {arguments.tune} of the tiny "
         "models only.",
         "## Scores\n\n" + comparison(seeds),
+        top_negatives(seeds),
         "## False positives, at the threshold that 1 % of ordinary outputs reach\n\n"
         + stress(seeds),
         "## The first tokens of a text\n\n" + lengths(seeds),

@@ -75,6 +75,9 @@ def prepare(
     if not (folder / "target").exists():
         note("training base and target")
         make(folder, seed, SIZE, setting.base, setting.device)
+    wanted = ["shards/shard-1", *(["lora"] if lora else [])]
+    if all((folder / name).exists() for name in wanted):
+        return
     base = load_model(folder / "base", device=setting.device, dtype="float32")
     texts = [r["text"] for r in records(folder, "private") for _ in range(r["copies"])]
     recipe = private_recipe(SIZE, seed, setting.base)
@@ -84,8 +87,8 @@ def prepare(
     if lora and not (folder / "lora").exists():
         note("training a target by LoRA")
         rate = LORA_RATE if setting.base is None else LORA_RATE_PRETRAINED
-        wanted = replace(recipe, epochs=2 * recipe.epochs, learning_rate=rate)
-        _lora(base, texts, folder / "lora", wanted)
+        recipe = replace(recipe, epochs=2 * recipe.epochs, learning_rate=rate)
+        _lora(base, texts, folder / "lora", recipe)
 
 
 def _lora(base: Model, texts: Sequence[str], out: Path, recipe: Recipe) -> None:
