@@ -269,7 +269,7 @@ def test_a_refused_stream_ends_and_says_nothing_of_what_it_found(
 ) -> None:
     rail = rails[f"refuse {STYLES[0]}"]
     stream = rail.open_stream()
-    out = "".join(map(stream.feed, f"{CLEAN} {SECRETS[1]} And more. {3 * CLEAN}"))
+    out = "".join(map(stream.feed, f"{CLEAN} {SECRETS[1]} And more. {5 * (CLEAN + ' ')}"))
     assert stream.refused
     assert out == f"{CLEAN} No."
     assert stream.feed("more") == stream.flush() == ""
@@ -278,7 +278,7 @@ def test_a_refused_stream_ends_and_says_nothing_of_what_it_found(
     assert streamed(rail, [SECRETS[1]])[0] == "No."
     assert streamed(rail, [f"```\n{CLEAN}\n", SECRETS[1]])[0] == f"```\n{CLEAN}\n\n```\nNo."
     silent = rail.open_stream(announce=False)
-    assert silent.feed(f"{CLEAN} {SECRETS[1]} {3 * CLEAN}") == f"{CLEAN} "
+    assert silent.feed(f"{CLEAN} {SECRETS[1]} {5 * (CLEAN + ' ')}") == f"{CLEAN} "
 
 
 def test_json_that_is_refused_is_closed(rails: dict[str, Guardrail]) -> None:
