@@ -345,10 +345,10 @@ class Scanner:
             unheld += [] if hold else [track]
         # Those that text waits for: whether for what they find, or so that they see it at all.
         self._waited: dict[Track, bool] = {}
-        for track in self._tracks:
-            acts = any(map(policy.may_act_on, track.names))
-            if track not in unheld and (acts or any(map(policy.refuses_failure, track.names))):
-                self._waited[track] = acts
+        for one in self._tracks:
+            acts = any(map(policy.may_act_on, one.names))
+            if one not in unheld and (acts or any(map(policy.refuses_failure, one.names))):
+                self._waited[one] = acts
         self._ready: list[Finding] = []
         self.beside: list[Finding] = []
         """What the findings that were taken last may overlap, as far as the policy asks for it."""

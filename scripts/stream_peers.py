@@ -61,7 +61,7 @@ def litellm(pattern: str) -> Iterator[tuple[str, Way]]:
     from litellm.types.guardrails import ContentFilterPattern, GuardrailEventHooks
     from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices
 
-    def guard(action: str, **more: Any) -> Any:
+    def guard(action: str) -> Any:
         rule = ContentFilterPattern(
             pattern_type="regex", pattern=pattern, name="key", action=action
         )
@@ -70,7 +70,6 @@ def litellm(pattern: str) -> Iterator[tuple[str, Way]]:
             patterns=[rule],
             event_hook=GuardrailEventHooks.post_call,
             default_on=True,
-            **more,
         )
 
     async def answer(chunks: list[str]) -> AsyncIterator[Any]:
@@ -95,22 +94,17 @@ def litellm(pattern: str) -> Iterator[tuple[str, Way]]:
 
         return way
 
-    def shared(**more: Any) -> Way:
-        def way(chunks: list[str]) -> str:
-            request = {"model": "gpt-4o", "guardrail_to_apply": guard("BLOCK", **more)}
-            user = UserAPIKeyAuth(api_key="k", request_route="/chat/completions")
-            made = UnifiedLLMGuardrails().async_post_call_streaming_iterator_hook(
-                user, answer(chunks), request
-            )
-            return collected(texts(made))
-
-        return way
+    def shared(chunks: list[str]) -> str:
+        request = {"model": "gpt-4o", "guardrail_to_apply": guard("BLOCK")}
+        user = UserAPIKeyAuth(api_key="k", request_route="/chat/completions")
+        made = UnifiedLLMGuardrails().async_post_call_streaming_iterator_hook(
+            user, answer(chunks), request
+        )
+        return collected(texts(made))
 
     yield "content filter, masks in its buffer of 50 characters", own("MASK")
     yield "content filter, blocks in its buffer of 50 characters", own("BLOCK")
-    yield "guardrail hook of the proxy, default (each 5th chunk)", shared()
-    yield "guardrail hook, each chunk", shared(streaming_sampling_rate=1)
-    yield "guardrail hook, end of stream only", shared(streaming_end_of_stream_only=True)
+    yield "the hook that guardrails of the proxy share, default", shared
 
 
 # --- Guardrails AI --------------------------------------------------------------------------------
