@@ -17,7 +17,6 @@ from guardrail.indexes.chaining import BACK, DRIFT, GAP, Runs
 from guardrail.indexes.grams import TAG, siphash
 from guardrail.indexes.matching import (
     STRONG,
-    grown,
     leading_zeros,
     tags_at,
     trailing_zeros,
@@ -25,7 +24,7 @@ from guardrail.indexes.matching import (
     walk_on,
 )
 from guardrail.indexes.sealed import Words
-from guardrail.jit import kernel
+from guardrail.jit import grown, kernel
 
 # How far the next run may leave the diagonal, in units: some words more or less; and how far where
 # nothing but one run speaks for a copy: another word in place of one.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from guardrail.indexes.gram_filter import passing
 from guardrail.indexes.grams import TAG, Hashes, siphash
 from guardrail.indexes.sealed import Words
-from guardrail.jit import kernel
+from guardrail.jit import grown, kernel
 
 # Rows of int64: start and end in units of the response; document row; unit of the document where
 # the run starts; documents of the same group that hold the same run (at least).
@@ -295,18 +295,6 @@ def first_equal(
             return np.int64(entry + trailing_zeros(np.uint64(equal)))
         entry += np.int64(WINDOW)
     return entry
-
-
-@kernel()
-def grown(table: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A table with room for twice the rows. Copied by hand: an assignment to a slice takes 4 s to
-    compile, nearly all of it for the message of an error that cannot happen."""
-    rows, columns = table.shape
-    wider = np.empty((2 * rows, columns), np.int64)
-    for row in range(rows):
-        for column in range(columns):
-            wider[row, column] = table[row, column]
-    return wider
 
 
 @kernel()

@@ -90,9 +90,10 @@ class Segment:
         self.spans = np.where(units < grid.gram, 0, -(-(units - TAG + 1) // grid.stride))
         self._marked = -(-self.counts // MARK_EVERY)
         self._first_marks = np.cumsum(self._marked) - self._marked
-        self._chars = np.ascontiguousarray(self.table["chars"])
-        self._starts = np.ascontiguousarray(self.table["start"])
-        self._units = np.ascontiguousarray(self.table["units"])
+        # Copies, of one document too: kernels are compiled for arrays that can be written to.
+        self._chars = self.table["chars"].copy()
+        self._starts = self.table["start"].copy()
+        self._units = self.table["units"].copy()
         self.dead = np.zeros(len(self.table), np.bool_)
         self.dead[dead] = True
         groups = self.table["group"] | np.where(self.dead, np.uint32(DEAD), np.uint32(0))
