@@ -20,8 +20,7 @@ import tomllib
 from pathlib import Path
 from typing import ClassVar
 
-from setuptools import Command, setup
-from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools import Command, Distribution, setup
 from setuptools.command.build import build
 
 ROOT = Path(__file__).resolve().parent
@@ -69,12 +68,11 @@ class CompileKernels(Command):
         return {}
 
 
-class PlatformWheel(bdist_wheel):
+class Compiled(Distribution):
     """Of this Python version and kind of machine."""
 
-    def finalize_options(self) -> None:
-        super().finalize_options()
-        self.root_is_pure = False
+    def has_ext_modules(self) -> bool:
+        return True
 
 
 def compilers() -> list[str]:
@@ -91,7 +89,8 @@ def compilers() -> list[str]:
 if COMPILE:
     build.sub_commands.append(("compile_kernels", None))
     setup(
-        cmdclass={"compile_kernels": CompileKernels, "bdist_wheel": PlatformWheel},
+        distclass=Compiled,
+        cmdclass={"compile_kernels": CompileKernels},
         setup_requires=compilers(),
     )
 else:

@@ -9,18 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from guardrail.indexes.candidates import BATCH, REPEATED, gather, verify
 from guardrail.indexes.chaining import GAP, Runs
+from guardrail.indexes.crowd import longer
 from guardrail.indexes.grams import Hashes
-from guardrail.indexes.matching import (
-    BATCH,
-    REPEATED,
-    find_seeds,
-    gather,
-    longer,
-    mark_repeats,
-    verify,
-)
 from guardrail.indexes.sealed import Words
+from guardrail.indexes.seeds import find_seeds, mark_repeats
 from guardrail.jit import kernel
 
 # Units before a run in which a copy is followed back at least (see `extending`): three windows.

@@ -25,11 +25,12 @@ from guardrail.indexes.chaining import LEAST, NO_RUNS, Runs, chain, find_runs
 from guardrail.indexes.extending import extend
 from guardrail.indexes.grams import TAG, Hashes, siphash
 from guardrail.indexes.live import live_seeds, open_chains
-from guardrail.indexes.matching import DEAD, Matches, find_matches
+from guardrail.indexes.matching import DEAD, Matches
 from guardrail.indexes.passages import Passages
 from guardrail.indexes.query import Query
 from guardrail.indexes.runs import MARK_EVERY, PARTITIONS, DocumentRow, Entries, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
+from guardrail.indexes.search import search
 from guardrail.indexes.segment_writer import (
     _ROW,
     NAMES_BLOCK,
@@ -145,7 +146,7 @@ class Segment:
         if only is not None:
             facts = facts.copy()
             facts[~only, 1] |= np.uint32(DEAD)
-        matches, crowd = find_matches(
+        matches, runs, more = search(
             query.tags,
             query.units,
             query.hashes,
@@ -159,13 +160,11 @@ class Segment:
             facts,
             least,
         )
-        if len(crowd) == 0:
-            return matches, NO_RUNS
-        crowd.sort()
-        runs = self._chained(query, crowd, facts)
-        linked = runs[runs[:, 4] >= 0]
-        best = int(linked[:, 5].max()) if len(linked) else 0
-        return matches, runs if best >= 4 * LEAST else NO_RUNS
+        if len(more):
+            runs = _joined(runs, more)
+            if chain(runs, self.grid.gram) < 4 * LEAST:
+                return matches, NO_RUNS
+        return matches, runs
 
     def live(self, query: Query) -> list[tuple[int, int]]:
         """What the end of a text may be part of: see `open_chains`."""
@@ -182,8 +181,7 @@ class Segment:
         runs = find_runs(seeds, *fixed)
         more = extend(runs, *fixed)
         if len(more):
-            runs = np.concatenate((runs, more))
-            runs = np.ascontiguousarray(runs[np.lexsort((runs[:, 0], runs[:, 3], runs[:, 2]))])
+            runs = _joined(runs, more)
         chain(runs, self.grid.gram)
         return runs
 
@@ -282,6 +280,12 @@ class Segment:
         words = self._ordinals[word : last * width // 64 + 1].copy()
         self._ordinal_key.mask(words, word)
         return middle, unpack_bits(words, first * width - word * 64, width, last - first)
+
+
+def _joined(runs: Runs, more: Runs) -> Runs:
+    """All of them in the order of the corpus."""
+    runs = np.concatenate((runs, more))
+    return np.ascontiguousarray(runs[np.lexsort((runs[:, 0], runs[:, 3], runs[:, 2]))])
 
 
 @kernel()
