@@ -51,6 +51,6 @@ def search(
     crowd.sort()
     runs = find_runs(crowd, near, units, parameters, tags, starts, facts)
     more = extend(runs, near, units, parameters, tags, starts, facts)
-    if len(more) == 0 and chain(runs, np.int64(parameters[0])) < 4 * LEAST:
+    if len(more) == 0 and chain(runs, int(np.int64(parameters[0]))) < 4 * LEAST:
         return matches, none, none
     return matches, runs, more
