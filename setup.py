@@ -43,9 +43,10 @@ class CompileKernels(Command):
 
     def run(self) -> None:
         root = self._package_root()
-        shutil.rmtree(root / "guardrail" / "compiled", ignore_errors=True)
+        if not self.editable_mode:
+            shutil.rmtree(root / "guardrail" / "compiled", ignore_errors=True)
         with tempfile.TemporaryDirectory() as nothing:
-            # So that no cache has them already: then they would not be written.
+            # So that no cache elsewhere has them: then they would not be written here.
             environment = {**os.environ, "XDG_CACHE_HOME": nothing}
             environment.pop("NUMBA_CACHE_DIR", None)
             command = [sys.executable, "-c", WARM_UP, str(root)]
