@@ -99,7 +99,8 @@ def read_numbers(
             here[row, 1] = count + 1
             here[row, 2] += 97 <= value <= 122 or value == 32 or value >= 0xC0
             if here[row, 2] > best[row, 2]:
-                best[row] = here[row]
+                for column in range(3):  # not as a slice: see `grown`
+                    best[row, column] = here[row, column]
         starts[count] = first + begin
         ends[count] = first + index
         count += 1
