@@ -23,7 +23,7 @@ from tests.server.running import Running, running
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `cert.pem`, which stands for 127.0.0.1 and is signed by itself, and `key.pem`."""
+    """A folder with `cert.pem`, which stands for 127.0.0.1 and vouches for itself, and its key."""
     folder = tmp_path_factory.mktemp("tls")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "guardrail")])
@@ -88,9 +88,10 @@ def test_old_versions_are_refused(secure: Running) -> None:
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
     old.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
-        old.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
         old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        old.minimum_version = ssl.TLSVersion.TLSv1
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{secure.url}/livez", verify=old, timeout=10)
 
