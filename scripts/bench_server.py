@@ -302,6 +302,31 @@ uvicorn.run(app, port={port}, log_level="warning")
         "/scan/output",
         "two lists of patterns, no model (its scanners behind FastAPI)",
     ),
+    "nemo": (
+        """
+from fastapi import FastAPI
+from nemoguardrails import LLMRails, RailsConfig
+import uvicorn
+rails = LLMRails(RailsConfig.from_content(yaml_content=r'''
+models: []
+rails:
+  config:
+    regex_detection:
+      output: {{patterns: ['Bearer [A-Za-z0-9-._~+/]+', 'a plan']}}
+  output:
+    flows: [regex check output]
+'''))
+app = FastAPI()
+@app.post("/check")
+async def check(body: dict):
+    said = [{{"role": "user", "content": ""}}, {{"role": "assistant", "content": body["text"]}}]
+    made = await rails.generate_async(messages=said, options={{"rails": ["output"]}})
+    return made.response
+uvicorn.run(app, port={port}, log_level="warning")
+""",
+        "/check",
+        "two patterns as output rails, no model (its engine behind FastAPI)",
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from itertools import product
 from json import dumps
@@ -43,7 +44,7 @@ def serving(fake: Upstream, folder: Any, outputs: dict[str, Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def opened(fake: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    outputs = {"max_n": 4, "logit_bias": True, "echo": True, "embeddings": True}
+    outputs: dict[str, Any] = {"max_n": 4, "logit_bias": True, "echo": True, "embeddings": True}
     outputs |= {"logprobs": "refuse", "refusal_as_content": True}
     with serving(fake, tmp_path_factory.mktemp("opened"), outputs) as up:
         yield up
@@ -69,9 +70,8 @@ def test_embeddings_are_numbers_and_nothing_else(opened: Running, fake: Upstream
     assert answer.json()["usage"] == {"total_tokens": 2}
     assert PHRASE not in answer.text
     for wrong in ([PHRASE], f"{PHRASE}!", {"a": PHRASE}):
-        fake.script = lambda handler, wrong=wrong: send(  # type: ignore[misc]
-            handler, 200, {"data": [{"index": 0, "embedding": wrong}], "model": "m"}
-        )
+        data = [{"index": 0, "embedding": wrong}]
+        fake.script = partial(send, status=200, body={"data": data, "model": "m"})
         answer = post(opened, "embeddings")
         assert answer.status_code == 502
         assert PHRASE not in answer.text
@@ -134,21 +134,33 @@ def test_log_probabilities_leave_on_no_route(
     stream: bool,
     closed: Running,
 ) -> None:
-    token = {"token": "x", "logprob": LOGPROB, "bytes": [1], "top_logprobs": [{"logprob": LOGPROB}]}
+    token: Any = {
+        "token": "x",
+        "logprob": LOGPROB,
+        "bytes": [1],
+        "top_logprobs": [{"logprob": LOGPROB}],
+    }
 
     def script(handler: BaseHTTPRequestHandler) -> None:
         probs = {"content": [token], "refusal": [token]}
         old = {"tokens": ["x"], "token_logprobs": [LOGPROB], "top_logprobs": [{"x": LOGPROB}]}
-        part = {"type": "output_text", "text": CLEAN, "annotations": [], "logprobs": [token]}
+        part: dict[str, Any] = {
+            "type": "output_text",
+            "text": CLEAN,
+            "annotations": [],
+            "logprobs": [token],
+        }
         item = {"id": "m", "type": "message", "role": "assistant", "content": [part]}
-        body = {"id": "r", "status": "completed", "output": [item]}
+        body: dict[str, Any] = {"id": "r", "status": "completed", "output": [item]}
         if path == "responses":
-            told = [{"type": "response.output_text.delta", "delta": CLEAN, "logprobs": [token]}]
+            told: list[Any] = [
+                {"type": "response.output_text.delta", "delta": CLEAN, "logprobs": [token]}
+            ]
             told += [{"type": "response.output_text.done", "text": CLEAN, "logprobs": [token]}]
             told += [{"type": "response.completed", "response": body}]
             parts = [f"data: {dumps(event)}\n\n".encode() for event in told]
         else:
-            said = {"text": CLEAN} if path == "completions" else {}
+            said: dict[str, Any] = {"text": CLEAN} if path == "completions" else {}
             said["logprobs"] = old if path == "completions" else probs
             parts = [chunk(CLEAN, **said), chunk("", "stop", **said), b"data: [DONE]\n\n"]
             choice = {"index": 0, "message": {"content": CLEAN}, "finish_reason": "stop", **said}
