@@ -23,14 +23,8 @@ from aiohttp import ClientResponse
 from guardrail.errors import GuardrailError
 from guardrail.filter import reason
 from guardrail.findings import Action
-from guardrail.integrations.chat import (
-    BodyFilter,
-    ChatStream,
-    Json,
-    Refused,
-    ResponseStream,
-    prompt_of,
-)
+from guardrail.integrations.bodies import BodyFilter, Json, Refused, prompt_of
+from guardrail.integrations.events import ChatStream, ResponseStream
 from guardrail.integrations.sse import EventFilter, MalformedEventError, StreamError
 from guardrail.server.audit_record import AuditRecord, decision, opening
 from guardrail.server.errors import OverloadedError, UpstreamError, openai_shape, told

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from guardrail import Guardrail
-from guardrail.integrations.chat import BodyFilter
+from guardrail.integrations.bodies import BodyFilter
 from guardrail.integrations.sse import EventFilter
 from guardrail.stream import StreamFilter
 
