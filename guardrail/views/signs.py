@@ -15,7 +15,13 @@ from guardrail.jit import kernel
 from guardrail.views.blocks import FOREIGN, block_signs, is_foreign
 from guardrail.views.view import Int, Points
 from guardrail.views.weights import EDGE, LATIN, SCALE, tables
-from guardrail.views.words import LETTER_BITS, Packed, signs_of_words, word_tables
+from guardrail.views.words import (
+    LETTER_BITS,
+    Packed,
+    sentences_backward,
+    signs_of_words,
+    word_tables,
+)
 
 # Runs of a code; percent signs, ampersands, backslashes and equals signs; many of one of them;
 # numbers in a row, or signs of Morse code; letters that are no language, or in another order;
@@ -243,7 +249,7 @@ def look(
     word_signs, _ = signs_of_words(
         packed[:words], firsts[:words], keys, word_classes, endings, word_order, False
     )
-    if word_signs:
+    if word_signs or sentences_backward(points):
         signs |= WORDS
     size = _trimmed(points, line, length, classes)
     most_lines += 0 < size <= LONGEST

@@ -12,7 +12,8 @@ from guardrail.findings import Finding, Span
 from guardrail.text import CanonicalText, Offsets, canonicalise
 from guardrail.views import signs
 from guardrail.views.alphabets import find_alphabets
-from guardrail.views.encodings import find_base85, find_encodings
+from guardrail.views.dense import find_base85, find_uuencoded
+from guardrail.views.encodings import find_encodings
 from guardrail.views.escapes import find_changed_escapes, find_escapes
 from guardrail.views.layout import find_layouts
 from guardrail.views.leet import find_leet
@@ -28,6 +29,7 @@ Family = Callable[[Source], Iterator[View]]
 FAMILIES: tuple[tuple[int, Family], ...] = (
     (signs.CODES, find_encodings),
     (signs.UNBROKEN, find_base85),
+    (signs.UNBROKEN, find_uuencoded),
     (signs.ESCAPES, find_escapes),
     (signs.DENSE, find_changed_escapes),
     (signs.NUMBERS, find_numerals),

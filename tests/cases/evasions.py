@@ -10,7 +10,6 @@ A way that got past the filter is added here, with a word on why it worked.
 from __future__ import annotations
 
 import base64
-import binascii
 import codecs
 import json
 import random
@@ -21,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
-from tests.cases.disguises import DISGUISES, GREEK, LOOK_ALIKES
+from tests.cases.disguises import DISGUISES, GREEK, LOOK_ALIKES, pig_latin, uuencoded
 
 Parts = list[tuple[str, bool]]
 
@@ -261,21 +260,12 @@ def _each_swapped(text: str) -> str:
     return " ".join(map(pairs_swapped, text.split()))
 
 
-def pig_latin(text: str) -> str:
-    return re.sub(
-        r"[A-Za-z]+",
-        lambda m: (
-            m[0] + "way"
-            if m[0][0] in "aeiouAEIOU"
-            else re.sub(r"^([^aeiouyAEIOUY]+|[yY])(.*)$", r"\2\1ay", m[0])
-        ),
-        text,
-    )
+def _each_rotated(text: str) -> str:
+    return " ".join(word[1:] + word[0] for word in text.split())
 
 
-def _uuencoded(text: str) -> str:
-    data = text.encode()
-    return "".join(binascii.b2a_uu(data[n : n + 45]).decode() for n in range(0, len(data), 45))
+def _each_rotated_back(text: str) -> str:
+    return " ".join(word[-1] + word[:-1] for word in text.split())
 
 
 def _morse(text: str) -> str:
@@ -481,10 +471,12 @@ ENCODINGS: dict[str, Way] = {
     "a syllable before each word": _whole(_glued("ub{}")),
     "two letters swapped": _whole(pairs_swapped),
     "two letters swapped, each word": _whole(_each_swapped),
+    "first letters behind": _whole(_each_rotated),
+    "last letters in front": _whole(_each_rotated_back),
     "pig latin": _whole(pig_latin),
     "base85": _whole(lambda t: base64.b85encode(t.encode()).decode()),
     "Ascii85": _whole(lambda t: base64.a85encode(t.encode()).decode()),
-    "uuencode": _whole(_uuencoded),
+    "uuencode": _whole(uuencoded),
     "quoted-printable": _whole(lambda t: "".join(f"={byte:02X}" for byte in t.encode())),
     "zero-width bits": _whole(
         lambda t: "".join("\u200b\u200c"[int(b)] for byte in t.encode() for b in f"{byte:08b}")

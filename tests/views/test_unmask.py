@@ -58,6 +58,12 @@ def test_twice_hidden_is_seen(outer: str, inner: str) -> None:
     assert seen_in(f"{HOST}\n{hidden}\n{HOST}", PASSAGE)
 
 
+def test_a_letter_is_seen_between_signs_of_a_program() -> None:
+    """Between digits and brackets it was not: there are too few letters to be weighed."""
+    code = "2322 return; 2323 --__last1; 2324 --__last2; 2325 { 2326 if (__comp(__last2))"
+    assert seen_in(f"{HOST}\n{'x'.join(code)}\n{HOST}", code)
+
+
 # --- maps ----------------------------------------------------------------------------------------
 
 # What each code point is encoded as must decode to itself, so no lone surrogates; enough of them
