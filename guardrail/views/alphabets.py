@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from guardrail.jit import kernel
 from guardrail.text import Offsets
 from guardrail.views.decoding import as_text, put_bytes
-from guardrail.views.view import Draft, Points, Source, View, pick
+from guardrail.views.view import Draft, Int, Points, Source, View, pick
 
 # Characters of an alphabet that are worth a look: a word or two.
 FEWEST = 8
@@ -226,7 +226,7 @@ def spaced_runs(points: Points) -> NDArray[np.int64]:
         while end + 2 < len(points) and points[end + 2] == point and points[end + 1] != point:
             kinds |= np.int64(1) << np.int64(points[end + 1] & 31)
             end += 2
-        varied = 0
+        varied: Int = 0
         if _is_plain(point):
             for bit in range(32):
                 varied += kinds >> bit & 1

@@ -18,7 +18,6 @@ from guardrail.views.blocks import (
     END,
     HAS_TWINS,
     IS_BACKWARD,
-    IS_FOREIGN,
     IS_ODD,
     IS_STUFFED,
     LANGUAGE,
@@ -76,12 +75,13 @@ def find_letters(source: Source) -> Iterator[View]:
         yield from _stuffed(source, letters, blocks, signs, HAS_TWINS, "doubled letters")
     if any_sign & IS_STUFFED:
         yield from _stuffed(source, letters, blocks, signs, IS_STUFFED, "stuffed letters")
-    if any_sign & IS_FOREIGN:
-        places = np.flatnonzero(source.points >= LATIN)
-        start, end = int(places[0]), int(places[-1]) + 1
-        yield from turned(source, start, end, "layout")
-        for moved in moved_places(source.points, start, end):
-            yield pick(source, moved, "letters moved", "layout")
+
+
+def find_foreign(source: Source) -> Iterator[View]:
+    """Views of letters of other scripts in reverse; nothing tells whether they are."""
+    places = np.flatnonzero(source.points >= LATIN)
+    if len(places):
+        yield from turned(source, int(places[0]), int(places[-1]) + 1, "layout")
 
 
 @kernel()

@@ -27,7 +27,7 @@ from guardrail.views.words import (
 # numbers in a row, or signs of Morse code; letters that are no language, or in another order;
 # one character between all others; what is not ASCII; lines of a list or a table; pieces in marks;
 # words in reverse, that spell letters, or with letters glued on; signs for letters;
-# many characters without a blank.
+# many characters without a blank; letters of other scripts.
 (
     CODES,
     ESCAPES,
@@ -41,7 +41,8 @@ from guardrail.views.words import (
     WORDS,
     LEET,
     UNBROKEN,
-) = (1 << n for n in range(12))
+    SCRIPTS,
+) = (1 << n for n in range(13))
 
 # 12 bytes of hexadecimal, 15 of base32, 18 of base64: two or three words.
 SHORTEST = 24
@@ -256,7 +257,7 @@ def look(
     if most_lines >= PIECES:
         signs |= LINES
     if all_foreign >= FOREIGN:
-        signs |= LETTERS
+        signs |= SCRIPTS
     if counts[37] or counts[38] or counts[92] or counts[61]:
         signs |= ESCAPES
         if max(counts[37], counts[35], counts[92]) >= MANY:

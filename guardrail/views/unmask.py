@@ -17,7 +17,7 @@ from guardrail.views.encodings import find_encodings
 from guardrail.views.escapes import find_changed_escapes, find_escapes
 from guardrail.views.layout import find_layouts
 from guardrail.views.leet import find_leet
-from guardrail.views.letters import find_letters
+from guardrail.views.letters import find_foreign, find_letters
 from guardrail.views.marks import find_marked
 from guardrail.views.numerals import find_numerals
 from guardrail.views.view import SEAM, Kind, Source, View, through
@@ -34,6 +34,7 @@ FAMILIES: tuple[tuple[int, Family], ...] = (
     (signs.DENSE, find_changed_escapes),
     (signs.NUMBERS, find_numerals),
     (signs.LETTERS, find_letters),
+    (signs.SCRIPTS, find_foreign),
     (signs.SPACED | signs.WIDE, find_alphabets),
     (signs.WORDS, find_words),
     (signs.LEET, find_leet),
@@ -173,6 +174,9 @@ def _views(raw: str, outer: View | None, kinds: tuple[Kind, ...]) -> Iterator[Vi
     # One layout in another is nothing that was written; what is looked for is found by chance.
     if "layout" in kinds:
         seen &= ~(signs.LINES | signs.MARKS)
+    # Other scripts are turned round on no sign: where letters were changed, that was done before.
+    if "layout" in kinds or "letters" in kinds:
+        seen &= ~signs.SCRIPTS
     for needed, family in FAMILIES:
         if not seen & needed:
             continue

@@ -182,7 +182,7 @@ def sentences_backward(points: NDArray[np.uint8] | Points) -> bool:
 
 @kernel(inline=True)
 def _parts(point: Int) -> bool:
-    return point == 32 or point == 10
+    return bool(point == 32 or point == 10)
 
 
 @kernel()

@@ -224,6 +224,17 @@ def test_what_is_nested_too_deep_is_said_and_not_passed_over() -> None:
     assert masked.unseen is not None
 
 
+def test_other_scripts_are_turned_round_once() -> None:
+    """They were again in each view that changed their letters, and clean pages were refused."""
+    page = "راهنمای دبیان برای مدیر سیستم\u200cها\nفصل 1. پروژه دبیان چیست؟ apt-get\n"
+    masked = unmask(page * 60)
+    assert masked is not None
+    assert masked.unseen is None
+    names = [view.name.split(">") for view in masked.views]
+    assert ["reversed"] in names
+    assert not any("reversed" in name[1:] for name in names)
+
+
 def test_clean_prose_has_no_views() -> None:
     assert unmask(" ".join([HOST.strip()] * 8)) is None
     assert unmask("") is None
