@@ -75,6 +75,7 @@ TITLES = {
     "splices": "In pieces",
     "encodings": "Encoded",
     "containers": "Among other signs",
+    "attacks": "What an attacker thinks of next",
 }
 
 Results = dict[str, Any]

@@ -79,6 +79,7 @@ def find_encodings(source: Source) -> Iterator[View]:
         return
     text, known = source.text, tables()
     found: list[tuple[Draft, str, int, int]] = []
+    nothing: set[str] = set()
     position = 0
     for start, end in spans.tolist():
         if start < position:
@@ -87,8 +88,13 @@ def find_encodings(source: Source) -> Iterator[View]:
             continue
         pieces, end = _continued(text, start, end)
         position = end
+        run = text[start:end]
+        if run in nothing:
+            continue
         decoded = _decoded(source, pieces)
-        if decoded is not None:
+        if decoded is None:
+            nothing.add(run)
+        else:
             found.append((*decoded, start, end))
     yield from _joined(text, found)
 

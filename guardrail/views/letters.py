@@ -48,6 +48,10 @@ SOLVED_ONE = 0.9
 TURNED_SHORT, TURNED, TURNED_BACK = -0.3, -0.15, 0.3
 # Different letters in what is worth solving: a word over and over is not, nor is hexadecimal.
 FEWEST_LETTERS = 10
+# Names of views: all, each word and each line turned round, and the order of words; and of letters
+# that change places with near ones.
+ORDERS = ("reversed", "words reversed", "lines reversed", "word order reversed")
+MOVED = "letters moved"
 # Blocks in a row that are a language when letters are swapped.
 FEWEST_BLOCKS = 3
 # Blocks solved together: a text may change its shift on the way.
@@ -167,7 +171,7 @@ def _in_places(source: Source, letters: Points, blocks: Blocks) -> Iterator[View
             if last - first >= FEWEST_BLOCKS:
                 start, end = _range(blocks, max(first - 1, 0), min(last + 1, len(blocks)))
                 if _varied(letters[start:end]):
-                    yield pick(source, places[start:end], "letters moved", "letters")
+                    yield pick(source, places[start:end], MOVED, "letters")
 
 
 @kernel()
@@ -344,19 +348,15 @@ def turned(source: Source, start: int, end: int, kind: Kind) -> Iterator[View]:
     for row, order in enumerate(turned_places(source.points, start, end)):
         # Without line breaks, that is the first one again.
         if row < 2 or 10 in source.points[start:end]:
-            yield pick(source, order, _TURNED[row], kind)
+            yield pick(source, order, ORDERS[row], kind)
     if kind == "layout":
         yield word_order(source, start, end)
-
-
-# All, each word, and each line.
-_TURNED = ("reversed", "words reversed", "lines reversed")
 
 
 def word_order(source: Source, start: int, end: int) -> View:
     """The words of a stretch from the last to the first."""
     order = turned_places(source.points, start, end)[1, ::-1]
-    return pick(source, order, "word order reversed", "layout")
+    return pick(source, order, ORDERS[-1], "layout")
 
 
 @kernel(inline=True)

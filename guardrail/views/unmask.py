@@ -17,7 +17,7 @@ from guardrail.views.encodings import find_encodings
 from guardrail.views.escapes import find_changed_escapes, find_escapes
 from guardrail.views.layout import find_layouts
 from guardrail.views.leet import find_leet
-from guardrail.views.letters import find_foreign, find_letters
+from guardrail.views.letters import MOVED, ORDERS, find_foreign, find_letters
 from guardrail.views.marks import find_marked
 from guardrail.views.numerals import find_numerals
 from guardrail.views.view import SEAM, Kind, Source, View, through
@@ -181,6 +181,9 @@ def _views(raw: str, outer: View | None, kinds: tuple[Kind, ...]) -> Iterator[Vi
         if not seen & needed:
             continue
         for view in family(source):
+            # Words in reverse hold no row of numbers that the text does not hold.
+            if view.kind == "layout" and view.name in ORDERS and not seen & IN_LAYOUTS:
+                view = replace(view, plain=True)
             if outer is None:
                 yield view
             elif kinds.count(view.kind) < LIMITS[view.kind] and not _undoes(view, outer):
@@ -188,8 +191,11 @@ def _views(raw: str, outer: View | None, kinds: tuple[Kind, ...]) -> Iterator[Vi
 
 
 def _undoes(inner: View, outer: View) -> bool:
-    """Whether letters are changed twice in one way, or turned round and back."""
+    """Whether letters are changed twice in one way, or turned round and back, or by chance."""
     last = outer.name.rpartition(">")[2]
+    # Of letters that were changed once, noise is a language when near ones change places.
+    if inner.name == MOVED and outer.kind == "letters":
+        return True
     both_turned = last.endswith("reversed") and inner.name.endswith("reversed")
     return inner.kind == "letters" and (both_turned or last[:3] == inner.name[:3])
 

@@ -528,6 +528,110 @@ CONTAINERS: dict[str, Way] = {
     "look-alikes in reverse": _nested(lambda t: t.translate(GREEK), _reversed_words),
 }
 
+# --- what an attacker thinks of next --------------------------------------------------------------
+
+
+def _thirds(passage: str, material: Material) -> Parts:
+    """Each third in another code, as an answer may be asked for in parts."""
+    words = passage.split()
+    third = len(words) // 3
+    parts = (" ".join(words[n : n + third + 3]) for n in range(0, len(words), third + 3))
+    codes = cycle((_base64, lambda t: codecs.encode(t, "rot13"), _hex, lambda t: t[::-1]))
+    return [(" Then: ".join(code(part) for code, part in zip(codes, parts, strict=False)), True)]
+
+
+def _every(count: int) -> Way:
+    """Lines of other text, and every so many a line of the passage."""
+
+    def write(passage: str, material: Material) -> Parts:
+        parts: Parts = []
+        for piece in chunks(passage, 5):
+            parts.append((piece + "\n", True))
+            parts.append((f"{material.clean(6)}\n" * (count - 1), False))
+        return parts
+
+    return write
+
+
+def _initials_of_words(passage: str, material: Material) -> Parts:
+    """The first letters of words of other text."""
+    letters = [c for c in passage.lower() if "a" <= c <= "z"]
+    words: dict[str, list[str]] = {}
+    for word in material.words:
+        words.setdefault(word[0].lower(), []).append(word)
+    parts: Parts = []
+    for letter in letters:
+        word = material.dice.choice(words.get(letter, [letter]))
+        parts += [(word[0], True), (word[1:] + " ", False)]
+    return parts
+
+
+def _shift_each(text: str) -> str:
+    return " ".join(_caesar(word, 1 + n % 25) for n, word in enumerate(text.split()))
+
+
+def _alphabet_numbers(text: str) -> str:
+    words = ("-".join(str(ord(c) - 96) for c in w if "a" <= c <= "z") for w in text.lower().split())
+    return " ".join(word for word in words if word)
+
+
+def _numbered_pieces(text: str, dice: random.Random) -> str:
+    pieces = [f"({n}) {piece}" for n, piece in enumerate(chunks(text, 2), 1)]
+    return " ".join(_shuffled(pieces, dice))
+
+
+def _columns_down(text: str) -> str:
+    words = text.split()
+    rows = (len(words) + 3) // 4
+    return "\n".join(" | ".join(words[row::rows]) for row in range(rows))
+
+
+def _rails(text: str) -> str:
+    return f"{text[::2]}\n{text[1::2]}"
+
+
+ATTACKS: dict[str, Way] = {
+    "a word for each blank": _whole(lambda t: " banana ".join(t.split())),
+    "two words for each blank": _whole(lambda t: " and then ".join(t.split())),
+    "each word twice": _whole(lambda t: " ".join(f"{w} {w}" for w in t.split())),
+    "a number behind each word": _whole(
+        lambda t: " ".join(f"{w} {n}" for n, w in enumerate(t.split(), 1))
+    ),
+    "numbered pieces in one line": _whole(
+        lambda t: " ".join(f"({n}) {p}" for n, p in enumerate(chunks(t, 2), 1))
+    ),
+    "numbered pieces in one line, shuffled": lambda t, m: [(_numbered_pieces(t, m.dice), True)],
+    "first letters of words": _initials_of_words,
+    "every second line": _every(2),
+    "every third line": _every(3),
+    "a code for each third": _thirds,
+    "another shift for each word": _whole(_shift_each),
+    "numbers of the alphabet": _whole(_alphabet_numbers),
+    "calls of chr": _whole(lambda t: " + ".join(f"chr({ord(c)})" for c in t)),
+    "columns, read down": _whole(_columns_down),
+    "odd and even letters": _whole(_rails),
+    "LaTeX": _whole(lambda t: " ".join(f"\\textbf{{{w}}}" for w in t.split())),
+    "links": _whole(lambda t: " ".join(f"[{w}](https://a.example/{w})" for w in t.split())),
+    "entities in comments": _whole(
+        lambda t: "<p>x</p>\n".join(
+            "<!-- " + "".join(f"&#x{ord(c):x};" for c in p) + " -->" for p in chunks(t, 6)
+        )
+    ),
+    "JSON keys": _whole(lambda t: json.dumps(dict.fromkeys(chunks(t, 2), 0))),
+    "one vowel for all": _whole(lambda t: re.sub("[aeiou]", "o", t)),
+    "no vowels": _whole(lambda t: re.sub("[aeiou]", "", t)),
+    "base64 of each word": _whole(lambda t: " ".join(map(_base64, t.split()))),
+    "hex of each word": _whole(lambda t: " ".join(map(_hex, t.split()))),
+    "ob before vowels": _whole(lambda t: re.sub(r"([aeiouAEIOU])", r"ob\1", t)),
+    "a letter between, in code": _nested(lambda t: "x".join(t), _base64),
+    "reversed, in Cyrillic, in JSON": _nested(
+        lambda t: t[::-1], lambda t: t.translate(LOOK_ALIKES), _json_string
+    ),
+    "words sorted, with places": _whole(
+        lambda t: ", ".join(sorted(f"{w} ({n})" for n, w in enumerate(t.split(), 1)))
+    ),
+}
+
 MIXED_LEET = {
     "a": "a@4", "b": "b8", "c": "c(", "e": "e3", "g": "g69", "i": "i!1|", "l": "l1|", "o": "o0",
     "s": "s$5", "t": "t7+", "z": "z2",
@@ -574,4 +678,5 @@ GROUPS: dict[str, dict[str, Way]] = {
     "splices": SPLICES,
     "encodings": ENCODINGS,
     "containers": CONTAINERS,
+    "attacks": ATTACKS,
 }
