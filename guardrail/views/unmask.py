@@ -12,6 +12,7 @@ from guardrail.findings import Finding, Span
 from guardrail.text import CanonicalText, Offsets, canonicalise
 from guardrail.views import signs
 from guardrail.views.alphabets import find_alphabets
+from guardrail.views.between import find_counted, find_repeated
 from guardrail.views.dense import find_base85, find_uuencoded
 from guardrail.views.encodings import find_encodings
 from guardrail.views.escapes import find_changed_escapes, find_escapes
@@ -37,6 +38,8 @@ FAMILIES: tuple[tuple[int, Family], ...] = (
     (signs.SCRIPTS, find_foreign),
     (signs.SPACED | signs.WIDE, find_alphabets),
     (signs.WORDS, find_words),
+    (signs.REPEATS, find_repeated),
+    (signs.COUNTS, find_counted),
     (signs.LEET, find_leet),
     (signs.MARKS, find_marked),
     (signs.LINES, find_layouts),

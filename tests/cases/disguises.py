@@ -223,6 +223,18 @@ HIDDEN: dict[str, Callable[[str], str]] = {
         r" ", "e ", re.sub(r"(\S+ \S+ \S+)", r"\1,", text)
     ),
     "letters moved": lambda text: re.sub(r"(\w)(\w)", r"\2\1", text),
+    # No code and no other letters: only words that are too many.
+    "a word between": lambda text: " banana ".join(text.split()),
+    "each word twice": lambda text: " ".join(f"{word} {word}" for word in text.split()),
+    "LaTeX": lambda text: " ".join(f"\\textbf{{{word}}}" for word in text.split()),
+    # Digits are letters to canonical text.
+    "numbers between": lambda text: lines(text, lambda n, word: f"{word} {n}").replace("\n", " "),
+    "numbered and shuffled, in one line": lambda text: " ".join(
+        sorted(lines(text, lambda n, word: f"({n}) {word}", 2).splitlines(), key=len)
+    ),
+    "places in the alphabet": lambda text: " ".join(
+        "-".join(str(ord(c) - 96) for c in word if c.isalpha()) for word in text.lower().split()
+    ),
     # A number of the text before joined the row, and was of no base that the row is of.
     "hexadecimal behind a number": lambda text: "page 7 " + hexed(text, " "),
     "letters reversed": lambda text: " ".join(word[::-1] for word in text.split()),

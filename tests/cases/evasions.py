@@ -536,7 +536,9 @@ def _thirds(passage: str, material: Material) -> Parts:
     words = passage.split()
     third = len(words) // 3
     parts = (" ".join(words[n : n + third + 3]) for n in range(0, len(words), third + 3))
-    codes = cycle((_base64, lambda t: codecs.encode(t, "rot13"), _hex, lambda t: t[::-1]))
+    codes: Iterator[Callable[[str], str]] = cycle(
+        (_base64, lambda t: codecs.encode(t, "rot13"), _hex, lambda t: t[::-1])
+    )
     return [(" Then: ".join(code(part) for code, part in zip(codes, parts, strict=False)), True)]
 
 
