@@ -222,7 +222,8 @@ def _by_length(cells: Cells) -> list[tuple[str, ...]]:
 
 def charts(results: Results, folder: Path) -> None:
     cells = {place: cell["found"] for place, cell in _cells(results).items()}
-    programs = _programs(results)
+    # Deny lists find what is plain, and nothing of what the charts show.
+    programs = [name for name in _programs(results) if "deny list" not in name]
 
     def panel(places: Sequence[tuple[str, int]]) -> Series:
         lines = {n: [cells.get((way, words, n)) for way, words in places] for n in programs}

@@ -258,7 +258,10 @@ def look(
     )
     if is_repeated(packed[:words]):
         signs |= REPEATS
-    if counts_on(points):
+    digits = counts[49] >= 5
+    for digit in range(50, 58):
+        digits = digits and counts[digit] > 0
+    if digits and counts_on(points):
         signs |= COUNTS
     if word_signs or sentences_backward(points):
         signs |= WORDS
