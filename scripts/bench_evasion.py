@@ -324,7 +324,8 @@ def clean(bench: Bench) -> dict[str, Any]:
                 counts["by_layer"].update(
                     {"overlap" if f.kind in OVERLAP else "personal data, secrets" for f in acted}
                 )
-                counts["by_corpus"].update({c for f in acted if (c := f.evidence.collection)})
+                named = {f.evidence.document for f in acted} - {None}
+                counts["by_corpus"].update({str(d).partition("/")[0] for d in named})
     for peer in bench.peers:
         flagged[peer.name] = sum(bool(peer.find(answer)) for answer in bench.answers)
     found = {name: dict(counter) for name, counter in counts.items()} if bench.guardrails else {}
