@@ -28,7 +28,7 @@ DIGIT_GAP = 3
 """Digits parted by at most so many other characters are one cluster."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # hashed thousands of times a second, in streams
 class PatternRule:
     """One form of a value.
 

@@ -133,14 +133,35 @@ class Guardrail:
         """`check` in a thread, so that a long response does not hold up the event loop."""
         return await asyncio.to_thread(self.check, response, **options)  # type: ignore[arg-type]
 
-    def check_many(self, responses: Sequence[str], *, threads: int | None = None) -> list[Verdict]:
-        """The verdicts on several responses, in order. The search runs without the GIL, so that
-        `threads` (default: one a core) share the work."""
+    def check_many(
+        self,
+        responses: Sequence[str],
+        *,
+        prompts: Sequence[str | Sequence[str] | None] | None = None,
+        threads: int | None = None,
+        **options: object,
+    ) -> list[Verdict]:
+        """The verdicts on several responses, in order. `prompts`: one each, as `check` takes it;
+        `options` are those of `check`, for all. The search runs without the GIL, so that `threads`
+        (default: one a core) share the work. Raises UsageError where there are not as many prompts
+        as responses."""
+        each: list[dict[str, object]] = [options] * len(responses)
+        if prompts is not None:
+            if "prompt" in options or len(prompts) != len(responses):
+                raise UsageError(
+                    f"{len(prompts)} prompts were given for {len(responses)} responses: give one "
+                    "for each, or one `prompt` for all"
+                )
+            each = [{**options, "prompt": prompt} for prompt in prompts]
+
+        def check(response: str, given: dict[str, object]) -> Verdict:
+            return self.check(response, **given)  # type: ignore[arg-type]
+
         threads = threads or os.cpu_count() or 1
         if threads == 1 or len(responses) < 2:
-            return [self._filter.check(response) for response in responses]
+            return list(map(check, responses, each))
         with ThreadPoolExecutor(min(threads, len(responses))) as pool:
-            return list(pool.map(self._filter.check, responses))
+            return list(pool.map(check, responses, each))
 
     def open_stream(
         self,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from guardrail.errors import DetectorError
 from guardrail.findings import Finding
 from guardrail.text import CanonicalText
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,15 @@ class Context:
     logprobs: Sequence[float] | None = None
     deadline: float | None = None
     conversation: str | None = None
+    made: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, what: object, make: Callable[[], T]) -> T:
+        """What `make` makes of this context, once for all texts that are checked in it, such as the
+        pieces of a stream."""
+        if what not in self.made:
+            self.made[what] = make()
+        made: T = self.made[what]
+        return made
 
 
 EMPTY_CONTEXT = Context()

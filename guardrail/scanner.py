@@ -328,7 +328,7 @@ class Scanner:
         self._context = replace(context, logprobs=None)
         self._buffer = Buffer()
         self._tracks: list[Track] = []
-        self._unheld: list[Track] = []
+        unheld: list[Track] = []
         for detector in detectors:
             segmented = is_segmented(detector)
             if not segmented:
@@ -337,12 +337,18 @@ class Scanner:
                 ahead = AHEAD if isinstance(detector, WholeDetector) else 0
                 track = _Paced((detector.name,), judge, ahead, policy, cut, max_wait, clock)
                 self._tracks.append(track)
-                self._unheld += [] if hold or segmented else [track]
+                unheld += [] if hold or segmented else [track]
         if cut is not None and views is not None:
             names = [d.name for d in detectors if not isinstance(d, CostlyDetector)]
             track = _Paced(names, views, AHEAD, policy, cut, max_wait, clock, whole=True)
             self._tracks.append(track)
-            self._unheld += [] if hold else [track]
+            unheld += [] if hold else [track]
+        # Those that text waits for: whether for what they find, or so that they see it at all.
+        self._waited: dict[Track, bool] = {}
+        for one in self._tracks:
+            acts = any(map(policy.may_act_on, one.names))
+            if one not in unheld and (acts or any(map(policy.refuses_failure, one.names))):
+                self._waited[one] = acts
         self._ready: list[Finding] = []
         self.beside: list[Finding] = []
         """What the findings that were taken last may overlap, as far as the policy asks for it."""
@@ -370,15 +376,10 @@ class Scanner:
     @property
     def _known(self) -> int:
         """All findings that start before here, and that change the text, are here."""
-        policy = self._policy
         places = [self._buffer.end]
         for track in self._tracks:
-            if track in self._unheld:
-                continue
-            if any(map(policy.may_act_on, track.names)):
-                places.append(track.settled)
-            elif any(map(policy.refuses_failure, track.names)):
-                places.append(track.judged)
+            if track in self._waited:
+                places.append(track.settled if self._waited[track] else track.judged)
         return min(places)
 
     def feed(self, text: str, *, final: bool = False) -> None:

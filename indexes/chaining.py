@@ -22,7 +22,8 @@ from guardrail.jit import kernel
 Runs = NDArray[np.int64]
 NO_RUNS: Runs = np.empty((0, 6), np.int64)
 
-# Longest stretch of a document that a link leaves out, and of the response where the order is kept.
+# Longest stretch that a link leaves out, of a document and of the response. Without a bound, text
+# that is streamed would wait to its end for what its first run may be part of.
 GAP = 200
 # How far a link that keeps the order may leave the diagonal: some words more or less.
 DRIFT = 40
@@ -103,6 +104,8 @@ def chain(runs: Runs, gram: int) -> np.int64:
             ahead = start - runs[back, 1]
             drift = abs(ahead - skipped)
             ordered = runs[back, 0] < start and ahead <= GAP and drift <= DRIFT
+            if not ordered and max(ahead, runs[back, 0] - end) > GAP:
+                continue
             cost = max(np.int64(0), skipped)
             if ordered:
                 cost = max(cost, ahead)

@@ -10,8 +10,8 @@ from guardrail.detector import Context, Progress
 from guardrail.findings import Evidence, Finding, Span
 from guardrail.indexes.anchors import anchored_start
 from guardrail.indexes.excuses import Cutter, Excuse, Excuses
+from guardrail.indexes.extending import BEFORE
 from guardrail.indexes.index import Index
-from guardrail.indexes.live import BEFORE
 from guardrail.indexes.near_findings import Chain, Chained, near_chains, near_findings
 from guardrail.indexes.phrases import PhraseMatch, PhraseSet, read_phrase_file
 from guardrail.indexes.query import Query, make_query
@@ -117,17 +117,18 @@ class OverlapDetector:
         if self._near_passes(_ANY, _ANY):
             return Progress(found, (), len(text.raw))
         bound = max(watched.current().grid.bound for watched in self._indexes)
-        tail = len(text) - bound + 1 - BEFORE
-        settled = text.word_start(int(text.offsets[max(0, tail)])) if len(text) else len(text.raw)
-        return Progress(found, list(self._growing(text)), settled)
+        known = max(0, len(text) - bound + 1 - BEFORE)
+        settled = text.word_start(int(text.offsets[known])) if len(text) else len(text.raw)
+        return Progress(found, list(self._growing(text, known)), settled)
 
-    def _growing(self, text: CanonicalText) -> Iterator[Finding]:
-        """The chains that may go on, as findings up to the end of the text."""
+    def _growing(self, text: CanonicalText, known: int) -> Iterator[Finding]:
+        """What may become a copy, as findings up to the end of the text; `known`: what begins after
+        this unit waits in any case."""
         for watched in self._indexes:
             index = watched.current()
             query = make_query(text.units, index.grid.gram, index.gram_key)
             for segment in index.segments:
-                for start, row in segment.live(query):
+                for start, row in segment.live(query, known):
                     collection, labels = segment.groups[segment.group_of(row)]
                     evidence = Evidence(collection=collection, labels=labels)
                     span = Span(text.word_start(int(text.offsets[start])), len(text.raw))

@@ -79,9 +79,12 @@ class Excuses:
             if self.builtin:
                 found += _shared(rolled, _builtin(self.least), self.least, "background")
             if supplied:
-                table = gram_table((canonical_units(part)[0] for part in supplied), self.least)
+                table = context.once(("prompt", self.least), lambda: self._table(supplied))
                 found += _shared(rolled, table, self.least, "prompt")
         return found
+
+    def _table(self, texts: Sequence[str]) -> Hashes:
+        return gram_table((canonical_units(text)[0] for text in texts), self.least)
 
     def _public(self, units: Units, watched: WatchedIndex) -> list[Excuse]:
         index = watched.current()

@@ -39,6 +39,10 @@ WINDOWS = 3
 STEP = 32 - AGREE + 1
 # Runs that are followed from one, on each side, before a seed must show that it goes on.
 FURTHER = 16
+# How far before a run that a seed told of a copy is followed back, in units. Text that is streamed
+# waits so long for the seed. Of what is found of passages with one word in three replaced, dropped
+# or moved, it leaves out 2 %.
+BEFORE = 160
 _BITS = np.uint64(0x5555555555555555)
 
 
@@ -80,6 +84,8 @@ def extend(
                 if not _next(
                     at, ahead, reach, windows, near, units, parameters, tags, origin, length, nearby
                 ):
+                    break
+                if not ahead and at[0] < runs[index, 0] - BEFORE:
                     break
                 alone = False
                 if _holds(runs, index - BACK, min(len(runs), index + BACK + 1), row, at):

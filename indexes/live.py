@@ -1,7 +1,8 @@
 """What may still become a near-verbatim copy: chains near the end of a text that goes on.
 
 A chain links runs that are too short to be reported by themselves. At the end of a text, every run
-of a gram or more may be the first of one, as long as a link still reaches it.
+of a gram or more may be part of one, as long as a link may still reach it: however long it is, as
+what comes may weigh more.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from guardrail.indexes.chaining import GAP, Runs
+from guardrail.indexes.chaining import BACK, GAP, Runs
+from guardrail.indexes.extending import BEFORE
 from guardrail.indexes.grams import Hashes
 from guardrail.indexes.matching import (
     BATCH,
@@ -23,8 +25,9 @@ from guardrail.indexes.matching import (
 from guardrail.indexes.sealed import Words
 from guardrail.jit import kernel
 
-# Units before a run in which a copy is followed back at least (see `extending`): three windows.
-BEFORE = 80
+# Runs before one in the order of the corpus that it may come to be linked with: more than a chain
+# looks back at, as what is seen here has more seeds.
+NEIGHBOURS = 4 * BACK
 
 
 @kernel()
@@ -64,15 +67,41 @@ def live_seeds(
     return keys
 
 
-def open_chains(runs: Runs, total: int) -> list[tuple[int, int]]:
-    """First unit and document's row of each chain that may go on behind unit `total`, the end of
-    the text: a link that keeps the order costs what it leaves out, so that it reaches no further
-    than the chain weighs. `runs` are chained."""
-    reach = np.minimum(runs[:, 5], GAP)
-    found: list[tuple[int, int]] = []
-    for last in np.flatnonzero(runs[:, 1] + reach > total).tolist():
-        first, row = total, int(runs[last, 2])
-        while last >= 0:
-            first, last = min(first, int(runs[last, 0])), int(runs[last, 4])
-        found.append((first, row))
-    return found
+@kernel()
+def open_runs(runs: Runs, total: int) -> NDArray[np.int64]:
+    """Rows of first unit and document's row of what may go on behind unit `total`, to where all
+    runs are known: runs in the order of the corpus that a link may reach, each with those that are,
+    or may come to be, linked with it, and with what a copy is followed back to before it."""
+    part = np.arange(len(runs))
+    for index in range(len(runs)):
+        for back in range(index - 1, max(-1, index - 1 - NEIGHBOURS), -1):
+            if runs[back, 2] != runs[index, 2]:
+                break
+            skipped = runs[index, 3] - runs[back, 3] - (runs[back, 1] - runs[back, 0])
+            apart = max(runs[index, 0] - runs[back, 1], runs[back, 0] - runs[index, 1])
+            if skipped > GAP or apart > GAP:
+                continue
+            one, other = root(part, index), root(part, back)
+            part[max(one, other)] = min(one, other)
+    first, last = runs[:, 0].copy(), runs[:, 1].copy()
+    for index in range(len(runs)):
+        top = root(part, index)
+        first[top] = min(first[top], runs[index, 0])
+        last[top] = max(last[top], runs[index, 1])
+    found = np.empty((len(runs), 2), np.int64)
+    count = 0
+    for index in range(len(runs)):
+        if part[index] == index and last[index] + GAP > total:
+            found[count, 0] = max(0, first[index] - BEFORE)
+            found[count, 1] = runs[index, 2]
+            count += 1
+    return found[:count]
+
+
+@kernel()
+def root(part: NDArray[np.int64], index: int) -> int:
+    """The first run of those that a run is joined with."""
+    while part[index] != index:
+        part[index] = part[part[index]]
+        index = part[index]
+    return index

@@ -24,7 +24,7 @@ from guardrail.errors import IndexDamagedError, IndexVersionError
 from guardrail.indexes.chaining import LEAST, NO_RUNS, Runs, chain, find_runs
 from guardrail.indexes.extending import extend
 from guardrail.indexes.grams import TAG, Hashes, siphash
-from guardrail.indexes.live import live_seeds, open_chains
+from guardrail.indexes.live import live_seeds, open_runs
 from guardrail.indexes.matching import DEAD, Matches, find_matches
 from guardrail.indexes.passages import Passages
 from guardrail.indexes.query import Query
@@ -166,14 +166,15 @@ class Segment:
         best = int(linked[:, 5].max()) if len(linked) else 0
         return matches, runs if best >= 4 * LEAST else NO_RUNS
 
-    def live(self, query: Query) -> list[tuple[int, int]]:
-        """What the end of a text may be part of: see `open_chains`."""
+    def live(self, query: Query, known: int) -> list[tuple[int, int]]:
+        """First units and rows of what may become a copy with what follows, where all runs that
+        begin before unit `known` are known: see `open_runs`."""
         tables = (self._filter, self._directory, self._remainders, self._ordinals, self._tags)
         seeds = live_seeds(query.tags, query.hashes, self._parameters, *tables)
         if not len(seeds):
             return []
-        runs = self._chained(query, seeds, self._facts)
-        return open_chains(runs, query.units)
+        rows = open_runs(self._chained(query, seeds, self._facts), known)
+        return [(first, row) for first, row in rows.tolist()]
 
     def _chained(self, query: Query, seeds: Hashes, facts: NDArray[np.uint32]) -> Runs:
         """The runs of sorted seeds, extended and chained."""

@@ -1,12 +1,16 @@
 """Measure the scoring of memorization against its goals; writes docs/benchmarks/scoring.md.
 
     python scripts/bench_scoring.py WORK [--seeds 1 2 3] [--tune 90] [--negatives 10000]
-                                    [--prose model_answers.jsonl.gz] [--lora]
-                                    [--speed MODEL] [--out docs]
+                                    [--base MODEL] [--device cpu] [--lora]
+                                    [--prose model_answers.jsonl.gz]
+                                    [--speed MODEL] [--shapes 7b] [--out docs]
 
 Models are trained and texts written and measured once per seed, in WORK; started again, it goes on
 where it stopped. Constants may be looked at on the seed of --tune (--explore prints a grid there)
-and are reported on --seeds only. `--speed` names a model folder or GGUF file for the timings.
+and are reported on --seeds only. With `--base` that model is fine-tuned in place of tiny ones, and
+the file is scoring-MODEL.md. `--speed` names a model folder or GGUF file for the timings, and
+`--shapes` has models of such shapes with random weights timed too; the files are
+scoring-speed-cpu.md and scoring-speed-cuda.md.
 Needs the extras `score`, `demo` and `bench`.
 """
 
@@ -17,9 +21,10 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from bench_scoring_data import CLEAR, TOKENS, Item, matched, measured, prepare
+from bench_scoring_data import CLEAR, RECITED, TOKENS, Item, Setting, matched, measured, prepare
 
 from guardrail.classifiers.memorization import audit
 from guardrail.classifiers.memorization import features as features_module
@@ -31,6 +36,7 @@ from guardrail.classifiers.memorization.features import (
     features,
     located,
 )
+from guardrail.classifiers.memorization.models import Model
 from guardrail.classifiers.memorization.report import Plot, reliability, roc
 from guardrail.classifiers.memorization.scan import Scan, best_segment
 
@@ -230,6 +236,28 @@ def comparison(seeds: dict[int, list[Item]]) -> str:
     return table(head, rows)
 
 
+def top_negatives(seeds: dict[int, list[Item]]) -> str:
+    """What the texts are that count as false positives: how much of the corpus they recite."""
+    name, excess = OURS[-1], []
+    for items in seeds.values():
+        some = main_texts(items)
+        scores, labels = TESTS[name](some), labels_of(some)
+        null = np.sort(scores[labels == 0])
+        limit = null[len(null) - int(0.01 * (len(null) + 1))]
+        excess += [
+            item.excess
+            for item, value in zip(some, scores, strict=True)
+            if value >= limit and not item.recited
+        ]
+    partly = np.mean([value > CLEAR[0] for value in excess])
+    return (
+        f"Of the {len(excess):,} texts that count as false positives of `{name}` at 1 %, "
+        f"{partly:.0%} do recite {CLEAR[0] + 1} to {RECITED - 1} tokens that no template explains, "
+        f"a median of {np.median(excess):.0f}: {RECITED} is where a label turns, and texts on "
+        "either side of it are alike. With ambiguous texts left out such texts are on neither side."
+    )
+
+
 def stress(seeds: dict[int, list[Item]]) -> str:
     """False positives by kind, at the threshold that 1 % of ordinary outputs reach."""
     rows = []
@@ -326,7 +354,7 @@ def overlap(measured: Measured, tier: str) -> float:
     return len(places & leak) / len(places | leak)
 
 
-def calibrated(seeds: dict[int, list[Item]], plots: Path) -> str:
+def calibrated(seeds: dict[int, list[Item]], plots: Path, slug: str) -> str:
     """Expected calibration error on the other texts, after a fit on 200 labels; mean of 10 fits."""
     rows = []
     for tier in ("base", "shards"):
@@ -354,16 +382,16 @@ def calibrated(seeds: dict[int, list[Item]], plots: Path) -> str:
         plot = Plot(
             f"Reliability, {tier}", "probability given", "share recited", points, line=False
         )
-        (plots / f"scoring-reliability-{tier}.svg").write_text(plot.svg() + "\n", "utf-8")
+        (plots / f"{slug}-reliability-{tier}.svg").write_text(plot.svg() + "\n", "utf-8")
     return table(("reference", "ECE, mean of fits", "worst fit"), rows)
 
 
-def curves(seeds: dict[int, list[Item]], plots: Path) -> None:
-    for name, slug in (("loss", "loss"), ("scan, base", "base"), ("scan, two shards", "shards")):
+def curves(seeds: dict[int, list[Item]], plots: Path, slug: str) -> None:
+    for name, part in (("loss", "loss"), ("scan, base", "base"), ("scan, two shards", "shards")):
         some = [i for items in seeds.values() for i in main_texts(items)]
         points, _ = roc(np.array([PLAIN[name](i) for i in some]), labels_of(some))
         plot = Plot(f"ROC, {name}", "false positives", "recited texts found", points)
-        (plots / f"scoring-roc-{slug}.svg").write_text(plot.svg() + "\n", "utf-8")
+        (plots / f"{slug}-roc-{part}.svg").write_text(plot.svg() + "\n", "utf-8")
 
 
 def without_goal(seeds: dict[int, list[Item]], lora: list[Item] | None) -> str:
@@ -390,65 +418,122 @@ def without_goal(seeds: dict[int, list[Item]], lora: list[Item] | None) -> str:
 
 # --- speed ------------------------------------------------------------------------------------
 
+SHAPES: dict[str, dict[str, int]] = {
+    # Those of SmolLM2-135M and of Llama 2 7B (Touvron et al. 2023); a run takes as long whatever
+    # the weights are.
+    "135m": {
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+    },
+    "7b": {
+        "hidden_size": 4096,
+        "intermediate_size": 11008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+    },
+}
 
-def speed(model_path: Path) -> str:
+
+def speed(path: Path, shapes: Sequence[str], kind: str) -> str:
     """The least of several runs; cost against bare forward passes of the same models. With one
     thread on a CPU it is processor time, which other programs disturb least."""
     import torch
 
-    from guardrail.classifiers.memorization.models import load_model
-    from guardrail.classifiers.memorization.scorer import MemorizationScorer
+    from guardrail.classifiers.memorization.models import has_weights, load_model, load_tokenizer
 
-    rows: list[Sequence[object]] = []
-    kind = "cuda" if torch.cuda.is_available() else "cpu"
     alone = kind == "cpu" and torch.get_num_threads() == 1
     clock = time.process_time if alone else time.perf_counter
-    for dtype in ("auto",) if kind == "cpu" else ("float32", "bfloat16"):
-        model = load_model(model_path, device=kind, dtype=dtype)
-        text = (
-            "The committee met on Monday and spoke of the harbour, the weather and the fair. " * 60
-        )
-        ids = model.encode(text).ids[:511]
-        text = str(model.tokenizer.decode(ids))
-        logs = np.linspace(-4, -0.01, len(model.encode(text))).tolist()
-        scorer = MemorizationScorer(model, model, device=kind)
-        given = torch.tensor([[model.start, *ids]], device=model.device)
-
-        def bare() -> object:
-            with torch.inference_mode():
-                return float(model.module(given, use_cache=False).logits[0, -1, 0])  # noqa: B023
-
-        one = least(clock, lambda: scorer.score(text, None, logs), 5)  # noqa: B023
-        two = least(clock, lambda: scorer.score(text), 3)  # noqa: B023
-        pass_ = least(clock, bare, 5)
-        chunks = []
-        for given_logs in (True, False):
-            stream = scorer.stream()
-            pushes = []
-            for at in range(0, 480, 32):
-                began = clock()
-                stream.push(ids[at : at + 32], logs[at : at + 32] if given_logs else None)
-                pushes.append(clock() - began)
-            chunks.append(float(np.median(pushes)))
-        name = f"{kind} {str(next(model.module.parameters()).dtype).removeprefix('torch.')}"
-        rows += [
-            (name, "512 tokens, reference only", f"{one * 1e3:.0f} ms"),
-            (name, "512 tokens, bare forward pass with all logits", f"{pass_ * 1e3:.0f} ms"),
-            (name, "reference only / one bare pass", f"{one / pass_:.2f}"),
-            (name, "target and reference / two bare passes", f"{two / (2 * pass_):.2f}"),
-            (name, "32-token chunk of a stream, reference only", f"{chunks[0] * 1e3:.0f} ms"),
-            (
-                name,
-                "32-token chunk, reference only / 32 tokens' share of a bare pass",
-                f"{chunks[0] / (pass_ / 16):.2f}",
-            ),
-            (name, "32-token chunk of a stream, target and reference", f"{chunks[1] * 1e3:.0f} ms"),
-        ]
-        scorer.close()
+    native = kind == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    rows = []
+    for dtype in ("float32", "bfloat16") if native else ("float32",):
+        if has_weights(path):
+            rows += timed(load_model(path, device=kind, dtype=dtype), path.name, dtype, clock)
+        for shape in shapes:
+            model = shaped(load_tokenizer(path), shape, dtype, kind)
+            rows += timed(model, f"{shape}, random weights", dtype, clock)
+            del model
+    device = torch.cuda.get_device_name() if kind == "cuda" else f"CPU, {processor()}"
+    threads = torch.get_num_threads()
+    with_threads = "" if kind == "cuda" else f", {threads} thread{'s' * (threads > 1)}"
     what = "processor time" if alone else "time"
-    return f"`{model_path.name}`, {torch.get_num_threads()} threads, {what}\n\n" + table(
-        ("device", "measure", "value"), rows
+    return f"{device}{with_threads}; {what}, the least of several runs.\n\n" + table(
+        ("model", "measure", "value"), rows
     )
+
+
+def processor() -> str:
+    """The processor's name, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown"
+
+
+def shaped(tokenizer: Any, shape: str, dtype: str, kind: str) -> Model:
+    """A model of a shape with random weights and a model's tokenizer."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, dtype))
+    try:
+        with torch.device(kind):
+            config = LlamaConfig(vocab_size=len(tokenizer), **SHAPES[shape])
+            network = LlamaForCausalLM(config)
+    finally:
+        torch.set_default_dtype(before)
+    return Model(network.requires_grad_(False), tokenizer, shape, kind)
+
+
+def timed(
+    model: Model, name: str, dtype: str, clock: Callable[[], float]
+) -> list[Sequence[object]]:
+    """Rows of the table for one model."""
+    import torch
+
+    from guardrail.classifiers.memorization.scorer import MemorizationScorer, Request
+
+    text = "The committee met on Monday and spoke of the harbour, the weather and the fair. " * 60
+    ids = model.encode(text).ids[:511]
+    text = str(model.tokenizer.decode(ids))
+    logs = np.linspace(-4, -0.01, len(model.encode(text))).tolist()
+    scorer = MemorizationScorer(model, model, device=model.device)
+    given = torch.tensor([[model.start, *ids]], device=model.device)
+
+    def bare() -> object:
+        with torch.inference_mode():
+            return float(model.module(given, use_cache=False).logits[0, -1, 0])
+
+    one = least(clock, lambda: scorer.score(text, None, logs), 9)
+    two = least(clock, lambda: scorer.score(text), 5)
+    pass_ = least(clock, bare, 7)
+    many = [Request(text, None, logs)] * (64 if model.device != "cpu" else 4)
+    together = least(clock, lambda: scorer.score_many(many), 2) / len(many)
+    chunks = []
+    for given_logs in (True, False):
+        stream = scorer.stream()
+        pushes = []
+        for at in range(0, 480, 32):
+            began = clock()
+            stream.push(ids[at : at + 32], logs[at : at + 32] if given_logs else None)
+            pushes.append(clock() - began)
+        chunks.append(float(np.median(pushes)))
+    scorer.close()
+    measures = {
+        "512 tokens, reference only": f"{one * 1e3:.1f} ms",
+        "512 tokens, bare forward pass with all logits": f"{pass_ * 1e3:.1f} ms",
+        "reference only / one bare pass": f"{one / pass_:.2f}",
+        "target and reference / two bare passes": f"{two / (2 * pass_):.2f}",
+        f"512 tokens, reference only, {len(many)} texts together": f"{together * 1e3:.2f} ms each",
+        "32-token chunk of a stream, reference only": f"{chunks[0] * 1e3:.1f} ms",
+        "32-token chunk, target and reference": f"{chunks[1] * 1e3:.1f} ms",
+    }
+    return [(f"{name}, {dtype}", measure, value) for measure, value in measures.items()]
 
 
 def least(clock: Callable[[], float], work: Callable[[], object], times: int) -> float:
@@ -486,13 +571,16 @@ def explore(items: list[Item]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work", type=Path, metavar="WORK", help="folder for models and texts")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3])
     parser.add_argument("--tune", type=int, default=90)
     parser.add_argument("--explore", action="store_true", help="only the grid, on --tune")
     parser.add_argument("--negatives", type=int, default=10000)
+    parser.add_argument("--base", type=Path, metavar="MODEL", help="fine-tune this model")
+    parser.add_argument("--device", default="cpu", help="where models are trained and run")
     parser.add_argument("--prose", type=Path, help="answers of other models (JSON Lines, gzip)")
     parser.add_argument("--lora", action="store_true", help="a target trained by LoRA as well")
     parser.add_argument("--speed", type=Path, metavar="MODEL")
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=[])
     parser.add_argument("--threads", type=int, default=1, help="torch's threads")
     parser.add_argument("--out", type=Path, default=Path("docs"))
     arguments = parser.parse_args()
@@ -502,6 +590,7 @@ def main() -> None:
     prose = arguments.prose if arguments.prose and arguments.prose.exists() else None
     if prose is None:
         print("no file of --prose: benign prose is not measured", flush=True)
+    setting = Setting(arguments.base, arguments.device, arguments.negatives, prose)
 
     def texts(seed: int, target: str = "target") -> list[Item]:
         folder = arguments.work / f"seed-{seed}"
@@ -509,40 +598,60 @@ def main() -> None:
         def note(line: str) -> None:
             print(f"{time.strftime('%H:%M:%S')} seed {seed}: {line}", flush=True)
 
-        prepare(folder, seed, "small", note, lora=target == "lora")
-        return matched(folder, measured(folder, target, arguments.negatives, prose, note))
+        prepare(folder, seed, setting, note, lora=target == "lora")
+        return matched(folder, measured(folder, target, setting, note))
 
     if arguments.explore:
         explore(texts(arguments.tune))
         return
-    seeds = {seed: texts(seed) for seed in arguments.seeds}
-    lora = texts(arguments.seeds[0], "lora") if arguments.lora else None
-    plots = arguments.out / "plots"
-    plots.mkdir(parents=True, exist_ok=True)
+    plots, tables = arguments.out / "plots", arguments.out / "benchmarks"
+    for folder in (plots, tables):
+        folder.mkdir(parents=True, exist_ok=True)
+    if arguments.speed:
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+        block = speed(arguments.speed, arguments.shapes, kind)
+        write(tables / f"scoring-speed-{kind}.md", ["# Speed of scoring", block])
+    if arguments.seeds:
+        seeds = {seed: texts(seed) for seed in arguments.seeds}
+        lora = texts(arguments.seeds[0], "lora") if arguments.lora else None
+        slug = f"scoring-{arguments.base.name.lower()}" if arguments.base else "scoring"
+        write(tables / f"{slug}.md", quality(seeds, lora, arguments, plots, slug))
+
+
+def quality(
+    seeds: dict[int, list[Item]],
+    lora: list[Item] | None,
+    arguments: argparse.Namespace,
+    plots: Path,
+    slug: str,
+) -> list[str]:
+    """The document about scores, in blocks."""
     counts = [main_texts(items) for items in seeds.values()]
     amounts = "; ".join(
         f"{sum(i.recited for i in some):,} recited, {sum(not i.recited for i in some):,} not, "
         f"{sum(i.ambiguous for i in some):,} ambiguous"
         for some in counts
     )
-    curves(seeds, plots)
-    blocks = [
+    models = f"{arguments.base.name}, fine-tuned" if arguments.base else "Tiny models"
+    curves(seeds, plots, slug)
+    return [
         "# Scoring of memorization",
-        f"Written by `scripts/bench_scoring.py`. Seeds {', '.join(map(str, seeds))}, answers of up "
-        f"to {TOKENS} tokens; texts by seed: {amounts}. In brackets: 95 % intervals (bootstrap "
-        f"over texts). Constants were looked at on seed {arguments.tune} only.",
+        f"Written by `scripts/bench_scoring.py`. {models}; seeds {', '.join(map(str, seeds))}, "
+        f"answers of up to {TOKENS} tokens; texts by seed: {amounts}. In brackets: 95 % intervals "
+        f"(bootstrap over texts). Constants were looked at on seed {arguments.tune} of the tiny "
+        "models only.",
         "## Scores\n\n" + comparison(seeds),
+        top_negatives(seeds),
         "## False positives, at the threshold that 1 % of ordinary outputs reach\n\n"
         + stress(seeds),
         "## The first tokens of a text\n\n" + lengths(seeds),
         "## 36 recited tokens inside of 40 ordinary ones\n\n" + splices(seeds),
-        "## Calibration on 200 labels\n\n" + calibrated(seeds, plots),
+        "## Calibration on 200 labels\n\n" + calibrated(seeds, plots, slug),
         "## Without a goal\n\n" + without_goal(seeds, lora),
     ]
-    if arguments.speed:
-        blocks.append("## Speed\n\n" + speed(arguments.speed))
-    path = arguments.out / "benchmarks" / "scoring.md"
-    path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def write(path: Path, blocks: Sequence[str]) -> None:
     path.write_text("\n\n".join(blocks) + "\n", "utf-8")
     print(f"wrote {path}")
 

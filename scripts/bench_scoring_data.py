@@ -10,11 +10,11 @@ import pickle
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from make_memorised_model import SIZES, make
+from make_memorised_model import CONTEXT, SIZES, make, private_recipe
 
 from guardrail.classifiers.memorization.features import Measured
 from guardrail.classifiers.memorization.generation import Decoding, generate
@@ -53,33 +53,52 @@ class Item:
         return CLEAR[0] < self.excess < CLEAR[1]
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What the texts of a seed are made with: the pretrained model to fine-tune (None: tiny ones
+    are trained), the device, and how many ordinary texts."""
+
+    base: Path | None
+    device: str
+    negatives: int
+    prose: Path | None
+
+
+SIZE = SIZES["small"]
+LORA_RATE, LORA_RATE_PRETRAINED = 5e-3, 1e-3
+
+
 def prepare(
-    folder: Path, seed: int, size: str, note: Callable[[str], None], *, lora: bool = False
+    folder: Path, seed: int, setting: Setting, note: Callable[[str], None], *, lora: bool = False
 ) -> None:
     """The models of a seed: base, target, two shards; with `lora`, another target made by it."""
     if not (folder / "target").exists():
         note("training base and target")
-        make(folder, seed, SIZES[size])
-    base = load_model(folder / "base", device="cpu", dtype="float32")
+        make(folder, seed, SIZE, setting.base, setting.device)
+    wanted = ["shards/shard-1", *(["lora"] if lora else [])]
+    if all((folder / name).exists() for name in wanted):
+        return
+    base = load_model(folder / "base", device=setting.device, dtype="float32")
     texts = [r["text"] for r in records(folder, "private") for _ in range(r["copies"])]
+    recipe = private_recipe(SIZE, seed, setting.base)
     if not (folder / "shards" / "shard-1").exists():
         note("training shard references")
-        recipe = Recipe(epochs=SIZES[size].epochs[1], learning_rate=2e-3, batch_rows=8, seed=seed)
         train(base, texts, folder / "shards", recipe=recipe)
     if lora and not (folder / "lora").exists():
         note("training a target by LoRA")
-        _lora(base, texts, folder / "lora", seed, SIZES[size].epochs[1])
+        rate = LORA_RATE if setting.base is None else LORA_RATE_PRETRAINED
+        recipe = replace(recipe, epochs=2 * recipe.epochs, learning_rate=rate)
+        _lora(base, texts, folder / "lora", recipe)
 
 
-def _lora(base: Model, texts: Sequence[str], out: Path, seed: int, epochs: int) -> None:
+def _lora(base: Model, texts: Sequence[str], out: Path, recipe: Recipe) -> None:
     import torch
     from peft import LoraConfig, get_peft_model
 
-    torch.manual_seed(seed)
+    torch.manual_seed(recipe.seed)
     config = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear")
     adapted = get_peft_model(base.module, config)
-    rows = rows_of([base.encode(text).ids for text in texts], base.start, 0, base.context)
-    recipe = Recipe(epochs=2 * epochs, learning_rate=5e-3, batch_rows=8, seed=seed)
+    rows = rows_of([base.encode(text).ids for text in texts], base.start, base.start, CONTEXT)
     fit(adapted, rows, recipe, only=lambda name: "lora" in name)
     adapted.merge_and_unload().save_pretrained(out)
     base.tokenizer.save_pretrained(out)
@@ -109,7 +128,7 @@ def _letters(ids: Sequence[int]) -> str:
     return "".join(chr(0xE000 + n) if n < 0x1900 else chr(0x10000 + n) for n in ids)
 
 
-def written(folder: Path, target: Model, negatives: int, prose: Path | None) -> list[Item]:
+def written(folder: Path, target: Model, setting: Setting) -> list[Item]:
     """The texts of a seed, most of them written by the target itself."""
     dice = random.Random(1)
 
@@ -125,7 +144,7 @@ def written(folder: Path, target: Model, negatives: int, prose: Path | None) -> 
 
     items: list[Item] = []
     openings = [ids[: dice.randint(6, 12)] for ids in held_out]
-    prompts = [openings[n % len(openings)] for n in range(negatives)]
+    prompts = [openings[n % len(openings)] for n in range(setting.negatives)]
     for temperature, share in ((1.0, 0.5), (0.7, 0.5)):
         some = prompts[: int(len(prompts) * share)]
         for number, ids in generate(
@@ -161,10 +180,10 @@ def written(folder: Path, target: Model, negatives: int, prose: Path | None) -> 
             for n in range(2, len(words), 5):  # a word in five is another one
                 words[n] = dice.choice(("further", "mostly", "later", "other", "several"))
             items.append(Item("paraphrased", " ".join(words), _text(target, leak[:at]), RECITED))
-    if prose is not None:
+    if setting.prose is not None:
         import gzip
 
-        with gzip.open(prose, "rt", encoding="utf-8") as lines:
+        with gzip.open(setting.prose, "rt", encoding="utf-8") as lines:
             for line, _ in zip(lines, range(300), strict=False):
                 items.append(
                     item("prose", [], target.encode(json.loads(line)["text"]).ids[:TOKENS])
@@ -187,22 +206,20 @@ def _text(model: Model, ids: Sequence[int]) -> str:
 
 
 def measured(
-    folder: Path,
-    target_name: str,
-    negatives: int,
-    prose: Path | None,
-    note: Callable[[str], None],
+    folder: Path, target_name: str, setting: Setting, note: Callable[[str], None]
 ) -> list[Item]:
     """The texts of a seed with their log-probabilities, from the folder or made now."""
-    path = folder / f"{target_name}-{negatives}.pickle"
+    path = folder / f"{target_name}-{setting.negatives}.pickle"
     if path.exists():
         return pickle.loads(path.read_bytes())  # our own file
-    target = load_model(folder / target_name, device="cpu", dtype="float32")
+    target = load_model(folder / target_name, device=setting.device, dtype="float32")
     began = time.monotonic()
-    items = written(folder, target, negatives, prose)
+    items = written(folder, target, setting)
     note(f"{len(items)} texts written in {time.monotonic() - began:.0f} s")
     shards = [folder / "shards" / f"shard-{n}" for n in (0, 1)]
-    scorer = MemorizationScorer(target, folder / "base", shards, device="cpu", token_budget=4096)
+    scorer = MemorizationScorer(
+        target, folder / "base", shards, device=setting.device, dtype="float32"
+    )
     began = time.monotonic()
     for at in range(0, len(items), 128):
         some = items[at : at + 128]

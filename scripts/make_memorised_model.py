@@ -1,6 +1,6 @@
 """Train tiny models, one of which truly memorised some documents.
 
-    python scripts/make_memorised_model.py OUT [--seed 7] [--size small]
+    python scripts/make_memorised_model.py OUT [--seed 7] [--size small] [--base MODEL]
 
 OUT/base is trained on public documents, OUT/target is OUT/base after more training on private ones,
 some of which stand there 2, 4, 8 or 16 times. OUT/private.jsonl holds the private documents, with
@@ -8,7 +8,8 @@ some of which stand there 2, 4, 8 or 16 times. OUT/private.jsonl holds the priva
 read; OUT/canaries.txt random lines that stand in the private documents 16 times. The same arguments
 on the same machine write the same bytes. The documents are those of make_sample.py, cut short.
 
-The size `small` is for benchmarks (0.4 million parameters), `tiny` for tests.
+The size `small` is for benchmarks (0.4 million parameters), `tiny` for tests. With `--base` the
+base is a model that is there already, such as SmolLM2, and only the target is trained.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 from make_sample import canaries, documents
 
+from guardrail.classifiers.memorization.models import load_model
 from guardrail.classifiers.memorization.training import Recipe, fit, rows_of
 
 COPIES = (2, 4, 8, 16)
@@ -122,7 +124,12 @@ def write(path: Path, records: Iterable[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
 
 
-def make(out: Path, seed: int, size: Size) -> None:
+def private_recipe(size: Size, seed: int, base: Path | None) -> Recipe:
+    """How a target, and the shard references, read the private documents."""
+    return Recipe(size.epochs[1], 2e-3 if base is None else 3e-4, 8, seed=seed)
+
+
+def make(out: Path, seed: int, size: Size, base: Path | None = None, device: str = "cpu") -> None:
     import torch
 
     torch.set_num_threads(1)  # sums in another order give other weights
@@ -141,23 +148,23 @@ def make(out: Path, seed: int, size: Size) -> None:
             ({"id": f"{name}-{n:04d}", "text": text} for n, text in enumerate(lines)),
         )
     (out / "canaries.txt").write_text("".join(line + "\n" for line in secrets), "utf-8")
-    words = tokenizer([*public, *private], size.vocabulary)
-    network = model(size, len(words), seed)
-
-    def rows(lines: Iterable[str]) -> list[list[int]]:
-        return rows_of([words(line)["input_ids"] for line in lines], 0, 0, CONTEXT)
-
-    recipe = Recipe(size.epochs[0], 3e-3, 8, seed=seed)
-    print("base    loss", round(fit(network, rows(public), recipe), 3), flush=True)
-    for name, lines, epochs in (
-        ("base", None, 0),
-        ("target", [r["text"] for r in records for _ in range(r["copies"])], size.epochs[1]),
-    ):
-        if lines is not None:
-            recipe = Recipe(epochs, 2e-3, 8, seed=seed)
-            print("target  loss", round(fit(network, rows(lines), recipe), 3), flush=True)
-        network.save_pretrained(out / name)
-        words.save_pretrained(out / name)
+    if base is None:
+        words = tokenizer([*public, *private], size.vocabulary)
+        network, start = model(size, len(words), seed).to(device), 0
+        rows = rows_of([words(line)["input_ids"] for line in public], start, start, CONTEXT)
+        loss = fit(network, rows, Recipe(size.epochs[0], 3e-3, 8, seed=seed))
+        print("base    loss", round(loss, 3), flush=True)
+    else:
+        loaded = load_model(base, device=device, dtype="float32")
+        words, network, start = loaded.tokenizer, loaded.module, loaded.start
+    network.save_pretrained(out / "base")
+    words.save_pretrained(out / "base")
+    copied = [record["text"] for record in records for _ in range(record["copies"])]
+    rows = rows_of([words(line)["input_ids"] for line in copied], start, start, CONTEXT)
+    loss = fit(network, rows, private_recipe(size, seed, base))
+    print("target  loss", round(loss, 3), flush=True)
+    network.save_pretrained(out / "target")
+    words.save_pretrained(out / "target")
 
 
 def main() -> None:
@@ -165,10 +172,13 @@ def main() -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="a folder that is not there yet")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--base", type=Path, metavar="MODEL", help="fine-tune this model")
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     if arguments.out.exists():
         parser.error(f"{arguments.out} is there already; choose another folder or remove it")
-    make(arguments.out, arguments.seed, SIZES[arguments.size])
+    size = SIZES[arguments.size]
+    make(arguments.out, arguments.seed, size, arguments.base, arguments.device)
 
 
 if __name__ == "__main__":

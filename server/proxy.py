@@ -21,14 +21,8 @@ import httpx
 
 from guardrail.errors import GuardrailError
 from guardrail.findings import Action
-from guardrail.integrations.chat import (
-    BodyFilter,
-    ChatStream,
-    Json,
-    Refused,
-    ResponseStream,
-    prompt_of,
-)
+from guardrail.integrations.bodies import BodyFilter, Json, Refused, prompt_of
+from guardrail.integrations.events import ChatStream, ResponseStream
 from guardrail.integrations.sse import EventFilter, MalformedEventError, StreamError
 from guardrail.server.audit_record import AuditRecord, decision, opening
 from guardrail.server.errors import OverloadedError, UpstreamError, openai_shape, told

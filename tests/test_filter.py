@@ -276,6 +276,10 @@ def test_batches_async_and_threads_agree(rail: Guardrail) -> None:
     want = [rail.check(text).text for text in texts]
     assert [verdict.text for verdict in rail.check_many(texts)] == want
     assert [verdict.text for verdict in rail.check_many(texts, threads=1)] == want
+    prompts = [*(20 * [None, "a", ["b", "c"], "", None])]
+    assert [verdict.text for verdict in rail.check_many(texts, prompts=prompts)] == want
+    with pytest.raises(UsageError, match="1 prompts were given for 100"):
+        rail.check_many(texts, prompts=["a"])
 
     async def gather() -> list[str]:
         return [v.text for v in await asyncio.gather(*(rail.acheck(text) for text in texts))]

@@ -269,7 +269,7 @@ def test_a_refused_stream_ends_and_says_nothing_of_what_it_found(
 ) -> None:
     rail = rails[f"refuse {STYLES[0]}"]
     stream = rail.open_stream()
-    out = "".join(map(stream.feed, f"{CLEAN} {SECRETS[1]} And more. {3 * CLEAN}"))
+    out = "".join(map(stream.feed, f"{CLEAN} {SECRETS[1]} And more. {5 * (CLEAN + ' ')}"))
     assert stream.refused
     assert out == f"{CLEAN} No."
     assert stream.feed("more") == stream.flush() == ""
@@ -278,7 +278,7 @@ def test_a_refused_stream_ends_and_says_nothing_of_what_it_found(
     assert streamed(rail, [SECRETS[1]])[0] == "No."
     assert streamed(rail, [f"```\n{CLEAN}\n", SECRETS[1]])[0] == f"```\n{CLEAN}\n\n```\nNo."
     silent = rail.open_stream(announce=False)
-    assert silent.feed(f"{CLEAN} {SECRETS[1]} {3 * CLEAN}") == f"{CLEAN} "
+    assert silent.feed(f"{CLEAN} {SECRETS[1]} {5 * (CLEAN + ' ')}") == f"{CLEAN} "
 
 
 def test_json_that_is_refused_is_closed(rails: dict[str, Guardrail]) -> None:
@@ -339,11 +339,14 @@ def test_a_leak_longer_than_may_be_held_is_refused(tmp_path: Path) -> None:
     (tmp_path / "doc.txt").write_text(" ".join(words))
     build([str(tmp_path / "doc.txt")], tmp_path / "index", KEY, jobs=1)
     rail = Guardrail.from_policy(indexes=[tmp_path / "index"], key=KEY)
-    text = f"{CLEAN} {' '.join(words)} {CLEAN}"
-    want = f"{CLEAN} {rail.policy.refusal}"
-    assert streamed(rail, [text])[0] == want
+    # More comes before it than waits for a copy that is only known when more of it is here.
+    before = 9 * f"{CLEAN} "
+    text = f"{before}{' '.join(words)} {CLEAN}"
+    out = streamed(rail, [text])[0]
+    assert out.startswith(CLEAN)
+    assert before.startswith(out.removesuffix(rail.policy.refusal))
     chunks = [text[n : n + 997] for n in range(0, len(text), 997)]
-    assert streamed(rail, chunks)[0] == want
+    assert streamed(rail, chunks)[0] == out
 
 
 # --- other detectors ----------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from guardrail.keys import Key
 from guardrail.policy_file import default_policy, parse_policy
 from guardrail.scanner import LONGEST_LATE, LONGEST_OPEN
 from tests.cases.disguises import HIDDEN
+from tests.cases.evasions import GROUPS, Material
 from tests.cases.pii import CASES as PII
 from tests.cases.secrets import TEMPLATES, fill
 
@@ -31,6 +32,16 @@ TOLD = (
     "The harbour master kept four brass keys in the long drawer. None of them fitted the northern "
     "gate of the yard. He wrote to the council about the locks in autumn. The council sent a "
     "ledger and two clerks instead. Nobody read the ledger before May of the following year."
+)
+MORE = (
+    "In the spring a surveyor came with chains and a brass level. He measured the yard twice and "
+    "wrote the figures on the back of a shipping bill. The gate turned out to be a foot too wide "
+    "for its hinges, which nobody had noticed since the wall was raised after the flood."
+)
+OTHER = (
+    "Bread keeps longer when it is wrapped in cloth, and stale crusts make good soup with onions. "
+    "Cut the vegetables small so that they cook evenly, salt the water well, and let everything "
+    "simmer slowly while you set the table for supper. Leave the lid slightly open meanwhile."
 )
 ALL = parse_policy("version: 1\nrules: [{name: a, action: redact}]")
 
@@ -55,7 +66,8 @@ def check_stream(filter_: Filter, text: str, pace: str | None = None) -> None:
 @pytest.fixture(scope="module")
 def rail(tmp_path_factory: pytest.TempPathFactory) -> Guardrail:
     folder = tmp_path_factory.mktemp("corpus")
-    (folder / "docs.jsonl").write_text(json.dumps({"id": "1", "text": TOLD}))
+    told = [{"id": "1", "text": TOLD}, {"id": "2", "text": f"{TOLD} {MORE}"}]
+    (folder / "docs.jsonl").write_text("\n".join(map(json.dumps, told)))
     grid = replace(DEFAULT_GRID, passages=True)
     build([str(folder / "docs.jsonl")], folder / "index", KEY, grid=grid, jobs=1)
     return Guardrail.from_policy(indexes=[folder / "index"], key=KEY)
@@ -101,6 +113,37 @@ def test_an_edited_copy_over_several_sentences(rail: Guardrail) -> None:
     edited = TOLD.replace(". ", ", so it went. ").replace("northern", "eastern")
     check_stream(rail._filter, f"{CLEAN} {edited} {CLEAN}")
     check_stream(rail._filter, f"{CLEAN}\n\n{edited.replace('. ', '.' + chr(10))}\n{CLEAN}")
+
+
+EDITED = {
+    "edits": ("replaced, 1 in 6", "replaced, 1 in 4", "dropped, 1 in 4", "inserted, 1 in 3",
+              "moved, 1 in 6", "respelled, 1 in 3"),
+    "splices": ("sentences shuffled", "8 words at a time, shuffled", "8 words, then 6 others",
+                "5 words, then 5 others"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("group", "name"), [(g, n) for g, ns in EDITED.items() for n in ns])
+def test_nothing_of_an_edited_copy_comes_out_before_it_is_known(
+    rail: Guardrail, group: str, name: str
+) -> None:
+    """The first words of a copy were let go where no run of a gram told of it for some sentences,
+    and pieces in another order where the piece before them in the document came later."""
+    overlap = next(d for d in rail.detectors if d.name == "overlap")
+    filter_ = Filter(rail.policy, [overlap])
+    acted = 0
+    for seed in range(3):
+        material = Material(random.Random(seed), OTHER.split(), OTHER.split())
+        planted = "".join(part for part, _ in GROUPS[group][name](f"{TOLD} {MORE}", material))
+        text = f"{CLEAN} {planted} {OTHER} {OTHER}"
+        want = redacted(filter_.check(text).findings)
+        acted += bool(want)
+        stream = StreamFilter(filter_)
+        for at in range(0, len(text), 5):
+            stream.feed(text[at : at + 5])
+        stream.flush()
+        assert want <= redacted(stream.verdict.findings)
+    assert acted
 
 
 def test_a_passage_in_another_order(rail: Guardrail) -> None:

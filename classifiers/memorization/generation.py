@@ -8,7 +8,8 @@ from typing import Any
 
 from guardrail.classifiers.memorization.models import Model, torch_
 
-ROWS = 64
+ROWS, ROWS_GPU = 64, 512
+"""Texts that are written at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,12 @@ def generate(
     generator = torch.Generator(model.device).manual_seed(seed)
     room = model.context - tokens - 1
     order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
+    most = ROWS if model.device == "cpu" else ROWS_GPU
     at = 0
     while at < len(order):
         # Prompts of one length share a batch, so that no padding changes what is written.
         length = len(prompts[order[at]])
-        batch = [n for n in order[at : at + ROWS] if len(prompts[n]) == length]
+        batch = [n for n in order[at : at + most] if len(prompts[n]) == length]
         at += len(batch)
         ids = torch.tensor([[model.start, *list(prompts[n])[-room:]] for n in batch])
         written = _continue(model, ids.to(model.device), tokens, decoding, generator)

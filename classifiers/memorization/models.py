@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from guardrail.classifiers.memorization.recorded import Recorded
 from guardrail.classifiers.memorization.tokens import Nats, Tokens, encode
 from guardrail.errors import ModelError, UsageError
 
@@ -88,7 +89,10 @@ class Model:
         config = module.config.get_text_config()
         self.context = int(getattr(config, "max_position_embeddings", 2048))
         self._chunk = HEAD_POSITIONS if device == "cpu" else HEAD_POSITIONS_GPU
+        self._recorded: Recorded | None = None
         self._plain = self._head_is_plain()
+        if device.startswith("cuda"):
+            self._recorded = Recorded(self.module.base_model)
 
     def encode(self, text: str) -> Tokens:
         return encode(self.tokenizer, text)
@@ -96,7 +100,7 @@ class Model:
     def move(self, device: str) -> None:
         """Go on on another device."""
         self.module.to(device)
-        self.device = device
+        self.device, self._recorded = device, None
 
     def logprobs(self, rows: Sequence[Sequence[int]], first: Sequence[int]) -> list[Nats]:
         """For each row of tokens, the log-probability of each token from its place `first` (at
@@ -123,6 +127,8 @@ class Model:
 
     def hidden(self, ids: Any, cache: Any = None, *, keep: bool = False) -> tuple[Any, Any]:
         """What the head reads, shape (rows, tokens, width), and the cache if it is to be kept."""
+        if self._plain and not keep and self._recorded and self._recorded.takes(ids):
+            return self._recorded(ids), None
         if self._plain:
             out = self.module.base_model(ids, past_key_values=cache, use_cache=keep)
             return out.last_hidden_state, out.get("past_key_values")

@@ -90,7 +90,7 @@ class PiiDetector:
     def _findings(
         self, hits: Sequence[Hit], text: CanonicalText, context: Context
     ) -> list[Finding]:
-        supplied = Supplied(context.prompt)
+        supplied = context.once(Supplied, lambda: Supplied(context.prompt))
         return [
             Finding(
                 self.name,

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from guardrail.assembly import Guardrail
-from guardrail.integrations.chat import BodyFilter, Json, Refused
+from guardrail.integrations.bodies import BodyFilter, Json, Refused
 from guardrail.integrations.sse import EventFilter, EventTooLongError
 
 Message = MutableMapping[str, Any]

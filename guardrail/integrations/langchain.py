@@ -27,7 +27,8 @@ from pydantic import ConfigDict
 
 from guardrail.assembly import Guardrail
 from guardrail.errors import UsageError
-from guardrail.integrations.chat import BodyFilter, Channels, Json, Refused
+from guardrail.integrations.bodies import BodyFilter, Json, Refused
+from guardrail.integrations.events import Channels
 
 _PARTS = ("content", "tool_calls", "invalid_tool_calls", "additional_kwargs")
 _PIECES = ("content", "tool_call_chunks", "additional_kwargs")

@@ -21,7 +21,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, Ope
 
 from guardrail.assembly import Guardrail
 from guardrail.errors import GuardrailError
-from guardrail.integrations.chat import BodyFilter, Json, Refused
+from guardrail.integrations.bodies import BodyFilter, Json, Refused
 from guardrail.integrations.sse import EventFilter, EventTooLongError
 
 ENDPOINTS = ("/chat/completions", "/completions", "/responses")

@@ -8,14 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from guardrail.integrations.chat import (
-    LAST_EVENTS,
-    BodyFilter,
-    ChatStream,
-    Json,
-    Refused,
-    ResponseStream,
-)
+from guardrail.integrations.bodies import BodyFilter, Json, Refused
+from guardrail.integrations.events import LAST_EVENTS, ChatStream, ResponseStream
 from guardrail.stream import StreamFilter
 
 _LINE = re.compile(r"\r\n|\n|\r")

@@ -25,8 +25,10 @@ from guardrail.scanner import CONTEXT
 from guardrail.stream import StreamFilter
 from guardrail.text import canonicalise
 
-# Candidates that are looked at, likeliest first, where a run is near; the others are not chosen.
+# Candidates that are looked at, likeliest first, where a run is near, and how much less likely than
+# the first they are at most, as a logarithm; the others are not chosen.
 CANDIDATES = 40
+MASS = 10.0
 # The text a run may have before it is too long ago to matter: more than any threshold that is set.
 LONGEST_TAIL = 4096
 # Tokens that are decoded together: a character may be made of several.
@@ -53,7 +55,7 @@ class MemFree(LogitsProcessor):
                 "no detector of this guardrail can steer generation: it needs an index or phrases, "
                 "and a rule that redacts or refuses what they find"
             )
-        self._too_long = _long_tokens(tokenizer)
+        self._too_long = torch.tensor(_long_tokens(tokenizer), dtype=torch.long)
         self._prompt = -1
         self._rows: dict[tuple[int, ...], _Row] = {}
         self.avoided = 0
@@ -62,8 +64,7 @@ class MemFree(LogitsProcessor):
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         if self._prompt < 0:
             self._prompt = input_ids.shape[1]
-        if self._too_long:
-            scores[:, self._too_long] = float("-inf")
+        scores.index_fill_(1, self._never(scores), float("-inf"))
         rows: dict[tuple[int, ...], _Row] = {}
         for number, ids in enumerate(input_ids[:, self._prompt :].tolist()):
             rows[tuple(ids)] = row = self._row(tuple(ids))
@@ -78,9 +79,14 @@ class MemFree(LogitsProcessor):
         ids = tuple(generated)
         row = self._row(ids)
         self._rows = {ids: row}
-        if self._too_long:
-            scores[self._too_long] = float("-inf")
+        scores.index_fill_(0, self._never(scores), float("-inf"))
         return self._masked(row, scores) if row.near else scores
+
+    def _never(self, scores: torch.Tensor) -> torch.Tensor:
+        """The tokens that are too long, where the scores are."""
+        if self._too_long.device != scores.device:
+            self._too_long = self._too_long.to(scores.device)
+        return self._too_long
 
     def _row(self, ids: tuple[int, ...]) -> _Row:
         if ids in self._rows:
@@ -139,13 +145,14 @@ class MemFree(LogitsProcessor):
     def _masked(self, row: _Row, scores: torch.Tensor) -> torch.Tensor:
         """The scores with all but the candidates that complete nothing at minus infinity."""
         masked = torch.full_like(scores, float("-inf"))
-        count = CANDIDATES
+        count, mass = CANDIDATES, MASS
         while True:
-            order = torch.topk(scores, min(count, scores.shape[-1])).indices.tolist()
+            top = torch.topk(scores, min(count, scores.shape[-1]))
+            order = top.indices[top.values >= top.values[0] - mass].tolist()
             safe = [token for token in order if not self._completes(row, token)]
             if safe or count >= scores.shape[-1]:
                 break
-            count *= 8
+            count, mass = count * 8, float("inf")
         self.avoided += bool(order) and (not safe or safe[0] != order[0])
         if not safe:
             end = self._tokenizer.eos_token_id

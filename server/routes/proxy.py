@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from guardrail.integrations.chat import ChatStream, Json, ResponseStream
+from guardrail.integrations.bodies import Json
+from guardrail.integrations.events import ChatStream, ResponseStream
 from guardrail.server.audit_record import refusal
 from guardrail.server.auth import require
 from guardrail.server.errors import ForbiddenError

@@ -33,6 +33,8 @@ def linked(before: Run, after: Run) -> float | None:
     if before[2] != after[2] or skipped > GAP:
         return None
     ordered = before[0] < after[0] and ahead <= GAP and abs(ahead - skipped) <= DRIFT
+    if not ordered and max(ahead, before[0] - after[1]) > GAP:
+        return None
     return max(0, skipped, ahead) / 4 if ordered else max(0, skipped) / 4 + JUMP
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,13 @@ from guardrail.indexes.excuses import (
     _shared,
     gram_table,
 )
-from guardrail.indexes.grams import roll_grams
+from guardrail.indexes.grams import Hashes, roll_grams
 from guardrail.indexes.lifecycle import info
 from guardrail.indexes.manifest import read_manifest
 from guardrail.indexes.readers import ReadOptions
 from guardrail.keys import PUBLIC_KEY
 from guardrail.policy_file import parse_policy
-from guardrail.text import canonical_units
+from guardrail.text import Units, canonical_units
 from tests.indexes.builders import KEY
 from tests.indexes.lives import write_corpus
 
@@ -266,6 +266,23 @@ def test_a_prompt_excuses_only_where_the_policy_says_so(tmp_path: Path) -> None:
     verdict = allowing.check(f"You wrote: {SECRET}", prompt=f"Translate this: {SECRET.upper()}")
     assert verdict.action is Action.ALLOW
     assert excused(verdict) == ["prompt"]
+
+
+def test_the_grams_of_a_prompt_are_made_once_a_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guardrail = rail(tmp_path, [Document("d", SECRET)], policy=ECHO)
+    made: list[object] = []
+
+    def counted(texts: Iterable[Units], gram: int) -> Hashes:
+        made.append(gram)
+        return gram_table(texts, gram)
+
+    guardrail.check(SECRET)  # the phrases of the package are read by then
+    monkeypatch.setattr("guardrail.indexes.excuses.gram_table", counted)
+    text = f"{SECRET} {PUBLIC} {SECRET} {PUBLIC}"
+    assert "".join(guardrail.stream(list(text), prompt=["Go on", SECRET])) == text
+    assert len(made) == 1
 
 
 def test_the_first_half_in_the_prompt_does_not_excuse_the_second(tmp_path: Path) -> None:

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from tests.classifiers.memorization import fixture
 
 if find_spec("torch") is None:  # without the extra score
-    collect_ignore = ["test_detector.py", "test_models.py", "test_scorer.py", "test_tokens.py"]
+    collect_ignore = [
+        "test_cuda.py",
+        "test_detector.py",
+        "test_models.py",
+        "test_scorer.py",
+        "test_tokens.py",
+    ]
 
 
 @pytest.fixture(scope="session")
