@@ -143,8 +143,9 @@ def document(results: Results) -> str:
     parts = [
         "# Evasion\n\nWritten by `scripts/bench_evasion.py`. Passages of "
         f"{' and '.join(run['corpora'])} ({run['corpus_mb']:.0f} MB; {sizes}), "
-        f"{run['passages']} for each figure where it or its column says no other number, are planted "
-        "in real answers of language models and checked with the default policy. *Found*: the verdict "
+        f"{run['passages']} for each figure where it or its column says no other number, are "
+        "planted in real answers of language models and checked with the default policy. *Found*: "
+        "the verdict "
         "is not `allow`, and at least half of the signs in which the passage was written are gone "
         "from `verdict.text`. In brackets: the exact 95 % interval (Clopper and Pearson). "
         "*Noticed*: the verdict is not `allow`. *Recall*: the share of leaked signs that are gone; "
