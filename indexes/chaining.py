@@ -23,9 +23,9 @@ from guardrail.jit import kernel
 Runs = NDArray[np.int64]
 NO_RUNS: Runs = np.empty((0, 6), np.int64)
 
-# Longest stretch that a link leaves out: of a document; of the response where it keeps the order; and
-# of the response in any order where that is streamed, which would otherwise wait to its end for what
-# its first run may be part of.
+# Longest stretch that a link leaves out: of a document; of the response where it keeps the order;
+# and of the response in any order where that is streamed, which would otherwise wait to its end for
+# what its first run may be part of.
 GAP = 200
 ANYWHERE = 1 << 40
 # How far a link that keeps the order may leave the diagonal: some words more or less.

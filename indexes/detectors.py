@@ -117,7 +117,9 @@ class OverlapDetector:
         """See `WholeDetector`: edited copies and records. What is open are chains, also those that
         are too short to be found yet; the last units may begin one, or be what one is followed back
         to. A record ends with its word."""
-        found = [finding for finding in self._scan(text, context, GAP) if finding.kind != "verbatim"]
+        found = [
+            finding for finding in self._scan(text, context, GAP) if finding.kind != "verbatim"
+        ]
         if self._near_passes(_ANY, _ANY):
             return Progress(found, (), len(text.raw))
         bound = max(watched.current().grid.bound for watched in self._indexes)
