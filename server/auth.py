@@ -48,14 +48,15 @@ def require(scope: Scope) -> Callable[..., Awaitable[Identity]]:
 
 def token_of(request: Request) -> str | None:
     """The key that a request carries; None where it has none, or more than one."""
-    given = {request.headers[name] for name in HEADERS if name in request.headers}
-    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        given.add(credentials.strip())
-    elif scheme == "AWS4-HMAC-SHA256":
-        # Clients of AWS name a key and sign with another. The name is the key here: it is as secret
-        # as what `Bearer` carries.
-        named = credentials.partition("Credential=")[2].partition("/")[0]
-        given.add(named)
+    given = {key for name in HEADERS for key in request.headers.getlist(name)}
+    for header in request.headers.getlist("authorization"):
+        scheme, _, credentials = header.partition(" ")
+        if scheme.lower() == "bearer":
+            given.add(credentials.strip())
+        elif scheme == "AWS4-HMAC-SHA256":
+            # Clients of AWS name a key and sign with another. The name is the key here: it is as
+            # secret as what `Bearer` carries.
+            named = credentials.partition("Credential=")[2].partition("/")[0]
+            given.add(named)
     token = given.pop() if len(given) == 1 else ""
     return token if 0 < len(token) <= LONGEST_TOKEN else None

@@ -15,6 +15,9 @@ Json = dict[str, Any]
 _LOGPROBS = ("logprobs", "top_logprobs", "prompt_logprobs")
 _TOKEN_IDS = ("return_token_ids", "return_tokens_as_token_ids")
 _INCLUDED = "message.output_text.logprobs"
+# Names of what a model server keeps: conversations, files, collections of them.
+_KEPT = ("previous_response_id", "conversation")
+_KEPT_ANYWHERE = frozenset(("file_id", "file_ids", "vector_store_ids", "container"))
 # What is spoken or drawn cannot be judged.
 _UNJUDGED_TOOLS = frozenset(("image_generation",))
 
@@ -37,6 +40,8 @@ def limited(body: Json, outputs: Outputs) -> Json:
         raise _refused("echo")
     if outputs.logprobs == "refuse" and _asks_logprobs(body):
         raise _refused("log-probabilities")
+    if not outputs.stored and _names_kept(body):
+        raise _refused("what the model server keeps: it has all callers' under one key")
     if body.get("background"):
         raise _refused("background: answers have to pass through here")
     if any(kind != "text" for kind in _items(body.get("modalities"))):
@@ -77,6 +82,25 @@ def _numbers(value: Any) -> Any:
 def _asks_logprobs(body: Json) -> bool:
     asked = any(body.get(name) not in (None, False) for name in _LOGPROBS)
     return asked or _INCLUDED in _items(body.get("include"))
+
+
+def _names_kept(body: Json) -> bool:
+    """Whether a request names what the model server keeps, which may be another caller's."""
+    if any(body.get(name) is not None for name in _KEPT):
+        return True
+    waiting: list[Any] = [value for name, value in body.items() if name != "metadata"]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            if value.get("type") == "item_reference":
+                return True
+            # A schema of arguments may have such a property; its value is a schema.
+            if any(isinstance(value.get(name), (str, list)) for name in _KEPT_ANYWHERE):
+                return True
+            waiting += value.values()
+    return False
 
 
 def _items(value: Any) -> list[Any]:

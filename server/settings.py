@@ -147,6 +147,10 @@ class Outputs(Section):
     logit_bias: bool = Field(default=False, description="Whether logit_bias is passed on.")
     echo: bool = Field(default=False, description="Whether echo is passed on.")
     embeddings: bool = Field(default=False, description="Whether embeddings are served.")
+    stored: bool = Field(
+        default=False,
+        description="Whether requests may name what the model server keeps for all callers.",
+    )
     refusal_as_content: bool = Field(
         default=False, description="Whether refusals stand where the answer would."
     )

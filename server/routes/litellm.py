@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel, Field, JsonValue
 from pydantic_core import to_json
 
@@ -48,6 +48,14 @@ async def decide(
     body: GuardrailRequest,
     caller: Annotated[Identity, Depends(require(Scope.MODERATE))],
     request: Request,
+    redactions: Annotated[
+        Literal["block"] | None,
+        Header(
+            alias="x-guardrail-redactions",
+            description="block: what would be redacted is blocked; for modes of LiteLLM that do "
+            "not pass changes of a stream on",
+        ),
+    ] = None,
 ) -> Response:
     """Judge the texts of a request or a response. Arguments of tool calls, which LiteLLM takes back
     as they are or not at all, are blocked where they would be changed."""
@@ -65,7 +73,8 @@ async def decide(
     )
     refused = any(verdict.action is Action.REFUSE for verdict in verdicts)
     changed = [verdict.action >= Action.REDACT for verdict in verdicts]
-    if refused or any(changed[len(texts) :]):
+    must_pass = changed if redactions == "block" else changed[len(texts) :]
+    if refused or any(must_pass):
         # It reaches the end user: the refusal's text, which says nothing of what was found.
         return _json({"action": "BLOCKED", "blocked_reason": service.guard.now.rail.policy.refusal})
     safe = [verdict.text for verdict in verdicts[: len(texts)]]

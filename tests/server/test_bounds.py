@@ -82,6 +82,19 @@ def test_a_detector_that_crashes_refuses_and_tells_nothing(
     assert json.loads(record.body)["failures"] == [{"detector": "faulty", "covered": 0.0}]
 
 
+def test_one_text_of_a_batch_that_cannot_be_judged(tight: Running, headers: dict[str, str]) -> None:
+    def batch(*texts: str) -> httpx.Response:
+        body = {"checks": [{"text": text} for text in texts]}
+        return httpx.post(f"{tight.url}/v1/check/batch", json=body, headers=headers, timeout=60)
+
+    answer = batch(CLEAN, f"{faulty.CRASH}. {SECRET}", CLEAN)
+    actions = [verdict["action"] for verdict in answer.json()["verdicts"]]
+    assert actions == ["allow", "refuse", "allow"]
+    assert "Thornbury" not in answer.text
+    answer = batch(CLEAN, f"{faulty.HANG}. {SECRET}")
+    assert (answer.status_code, set(answer.json())) == (503, {"error"})
+
+
 def test_overload_is_answered_at_once_and_passes(tight: Running, headers: dict[str, str]) -> None:
     with ThreadPoolExecutor(24) as pool:
         answers = list(pool.map(lambda _: check(tight, headers, faulty.DAWDLE), range(24)))

@@ -51,6 +51,17 @@ def test_a_leak_is_taken_out(client: httpx.Client) -> None:
     assert "furosemide" not in str(answer)
 
 
+def test_a_leak_is_blocked_where_changes_do_not_arrive(client: httpx.Client) -> None:
+    client.headers["x-guardrail-redactions"] = "block"
+    answer = ask(client, texts=[CLEAN, f"Well. {SECRET}"])
+    assert answer["action"] == "BLOCKED"
+    assert "furosemide" not in str(answer)
+    assert ask(client, texts=[CLEAN])["action"] == "NONE"
+    # What is none of its values is no permission to redact.
+    client.headers["x-guardrail-redactions"] = "blok"
+    assert client.post(PATH, json={"input_type": "response", "texts": [SECRET]}).status_code == 400
+
+
 def test_nothing_of_a_leak_goes_while_it_is_said(client: httpx.Client) -> None:
     """What LiteLLM has passed on after each call: the text of the answer less what is held back."""
     before = f"{CLEAN} Then let them rest, and eat them while they are warm. " * 12

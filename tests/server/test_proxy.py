@@ -269,6 +269,13 @@ def test_streamed_responses(proxy: Running, client: OpenAI, fake: Upstream, reda
         {"background": True},
         {"modalities": ["text", "audio"]},
         {"tools": [{"type": "image_generation"}]},
+        {"previous_response_id": "resp_of_another"},
+        {"conversation": {"id": "conv_of_another"}},
+        {"input": [{"type": "item_reference", "id": "msg_of_another"}]},
+        {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]},
+        {"tools": [{"type": "file_search", "vector_store_ids": ["vs_of_another"]}]},
+        {"tools": [{"type": "code_interpreter", "container": "cntr_of_another"}]},
+        {"tools": [{"type": "code_interpreter", "container": {"file_ids": ["file-1"]}}]},
     ],
 )
 def test_what_tells_too_much_is_refused(
@@ -279,6 +286,15 @@ def test_what_tells_too_much_is_refused(
     with pytest.raises(openai.BadRequestError):
         client.chat.completions.create(**ASK, extra_body=asked)
     assert len(fake.requests) == before
+
+
+def test_what_only_looks_like_a_file_is_passed_on(client: OpenAI, fake: Upstream) -> None:
+    fake.answers(CLEAN)
+    schema = {"type": "object", "properties": {"file_id": {"type": "string"}}}
+    tool = {"type": "function", "function": {"name": "open", "parameters": schema}}
+    more = {"tools": [tool], "metadata": {"file_id": "mine"}, "previous_response_id": None}
+    client.chat.completions.create(**ASK, extra_body=more)
+    assert fake.requests[-1]["tools"] == [tool]
 
 
 def test_token_ids_are_neither_asked_for_nor_passed_on(client: OpenAI, fake: Upstream) -> None:

@@ -108,6 +108,11 @@ def test_two_keys_at_once_open_nothing(server: Running) -> None:
         "x-api-key": server.key(Scope.ADMIN),
     }
     assert call(server, "POST", "/v1/check", headers).status_code == 401
+    for name in ("authorization", "x-api-key"):
+        scheme = "Bearer " if name == "authorization" else ""
+        twice = [(name, scheme + server.key(scope)) for scope in (Scope.MODERATE, Scope.ADMIN)]
+        answer = httpx.post(server.url + "/v1/check", json={}, headers=twice, timeout=60)
+        assert answer.status_code == 401
 
 
 @pytest.mark.parametrize("header", ["x-api-key", "api-key", "ocp-apim-subscription-key"])
