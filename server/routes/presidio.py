@@ -8,6 +8,7 @@ run, as a caller's expression could keep the service busy for ever: the policy i
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Request, Response
@@ -130,6 +131,8 @@ async def anonymize(body: AnonymizeRequest, caller: Caller, request: Request) ->
             "too_large",
         )
     await service.admit(caller, len(body.text))
+    # The first import of it takes seconds, which are not of the time of a check.
+    await asyncio.to_thread(_import)
     return _json(await service.pool.run(lambda deadline: _anonymized(body)))
 
 
@@ -165,12 +168,17 @@ def entity_name(finding: Finding) -> str:
     return name if finding.evidence.document is None else f"LEAK_{name}"
 
 
-def _anonymized(asked: AnonymizeRequest) -> dict[str, Any]:
+def _import() -> None:
     try:
-        from presidio_anonymizer import AnonymizerEngine
-        from presidio_anonymizer.entities import InvalidParamError, OperatorConfig, RecognizerResult
+        import presidio_anonymizer  # noqa: F401
     except ImportError:
         raise UnavailableError("the service runs without the extra `pii`") from None
+
+
+def _anonymized(asked: AnonymizeRequest) -> dict[str, Any]:
+    from presidio_anonymizer import AnonymizerEngine
+    from presidio_anonymizer.entities import InvalidParamError, OperatorConfig, RecognizerResult
+
     operators = {}
     for entity, settings in (asked.anonymizers or {}).items():
         kind = settings.get("type")
