@@ -130,9 +130,10 @@ def fastest(target: Target, seconds: float) -> tuple[Measured, str]:
         share: milliseconds(value) for share, value in re.findall(r"(?m)^ +(\d+)% +(\S+)$", out)
     }
     found = re.search(r"Requests/sec:\s+([\d.]+)", out)
-    if found is None or not {"50", "99"} <= times.keys():  # too few answers for wrk to tell
+    rate = 0.0 if found is None else float(found[1])
+    if rate * seconds < 100 or not {"50", "99"} <= times.keys():  # too few for wrk to tell
         return asyncio.run(closed_loop(target, seconds)), "this program"
-    return Measured(float(found[1]), times["50"], times["99"]), "wrk"
+    return Measured(rate, times["50"], times["99"]), "wrk"
 
 
 def lua(text: bytes) -> str:

@@ -267,6 +267,8 @@ class Exchange:
         """Put the request on record, while the model server thinks about it. An answer that does
         not come in pieces has its one record when it is decided on."""
         if self._wants_stream:
+            # The request goes out first: the thread that writes records takes the interpreter.
+            await asyncio.sleep(0)
             await self._service.record(
                 opening(
                     f"{self._interface.event}.request",
