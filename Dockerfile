@@ -2,26 +2,18 @@
 #
 #     docker build -t corpus-guardrail .
 #     docker compose up
+# The search kernels are compiled for this kind of processor; on another one, at the start, into
+# /run/kernels.
 FROM python:3.12-slim AS build
 WORKDIR /source
 COPY . .
 RUN python -m venv /opt/guardrail \
     && /opt/guardrail/bin/pip install --no-cache-dir -c constraints.txt '.[server,postgres,redis,otel]'
 
-# The search kernels, compiled for this kind of processor; elsewhere they are compiled at the start.
-ENV NUMBA_CACHE_DIR=/opt/kernels
-RUN mkdir /opt/kernels /tmp/made && cd /tmp/made && PATH=/opt/guardrail/bin:$PATH \
-    && seq -s ' ' 4000 >text.txt \
-    && guardrail key new made.key \
-    && guardrail index build text.txt --out made.index --key-file made.key \
-    && guardrail check 'Any text.' --index made.index --key-file made.key \
-    && rm -r /tmp/made
-
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --no-create-home guardrail \
     && install -d -o 10001 -g 10001 /data /run/kernels
 COPY --from=build /opt/guardrail /opt/guardrail
-COPY --from=build --chown=10001:10001 /opt/kernels /opt/kernels
 ENV PATH=/opt/guardrail/bin:$PATH \
     NUMBA_CACHE_DIR=/run/kernels \
     GUARDRAIL_LISTEN__HOST=0.0.0.0 \
@@ -31,5 +23,4 @@ WORKDIR /data
 EXPOSE 8080
 HEALTHCHECK --interval=10s --start-period=120s CMD ["python", "-c", \
     "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/livez', timeout=5)"]
-# /run/kernels is a tmpfs, and a cache that is only readable is not used.
-ENTRYPOINT ["sh", "-c", "cp -rp /opt/kernels/. /run/kernels/ && exec guardrail serve \"$@\"", "--"]
+ENTRYPOINT ["guardrail", "serve"]

@@ -111,6 +111,12 @@ def is_uuid(value: str) -> bool:
     return bool(_UUID.fullmatch(value))
 
 
+def is_dated_uuid(value: str) -> bool:
+    """Whether a value is a UUID of version 1, 2 or 6: a time and a machine, which tells nothing
+    that is hard to guess (RFC 9562, section 8)."""
+    return is_uuid(value) and value[14] in "126" and value[19] in "89abAB"
+
+
 def is_identifier(value: str) -> bool:
     """Whether a value is a name in code: `x25519.PublicKey`, `utf8_to_utf16`, `sha1TransformId`."""
     if _CODE_WORD.search(value):
@@ -141,7 +147,9 @@ def looks_random(value: str) -> bool:
     letters = sum(map(str.isalpha, value))
     if not digits or not letters or is_placeholder(value) or entropy(value) < 2.7:
         return False
-    if is_uuid(value) or _HEXADECIMAL.fullmatch(value):
+    if is_uuid(value):
+        return not is_dated_uuid(value)
+    if _HEXADECIMAL.fullmatch(value):
         return True
     if _is_unspeakable(value):
         return digits > 1

@@ -116,7 +116,7 @@ class Filter:
             if masked.unseen is not None:
                 failures += _all_fail(self._others, masked.unseen)
         failures = list(dict.fromkeys(failures))
-        if coverage is None:
+        if coverage is None or not self._costly:
             return findings, failures
         words = len(response.split())
         for place, costly in enumerate(self._costly):

@@ -36,7 +36,6 @@ from guardrail.indexes.manifest import (
     sync_folder,
 )
 from guardrail.indexes.phrases import write_phrases
-from guardrail.indexes.query import make_query
 from guardrail.indexes.readers import ReadOptions, Unit, plan
 from guardrail.indexes.record_table import RecordRows, write_records
 from guardrail.indexes.records import RecordFinder, RecordRules, join_rules, rules_of
@@ -45,7 +44,6 @@ from guardrail.indexes.segment import Segment
 from guardrail.indexes.segment_writer import SegmentInfo
 from guardrail.indexes.workers import Done, Task, load_done, load_records, run_tasks
 from guardrail.keys import Key
-from guardrail.text import canonical_units, canonicalise
 
 # The most that is found within 0.6 byte of index a byte of text, at less than half the latency of
 # shorter grams: docs/benchmarks.md, "Gram and stride".
@@ -134,7 +132,6 @@ def build(
             publish(out, manifest, key)
         remove_orphans(out, manifest)
         shutil.rmtree(out / "work", ignore_errors=True)
-    search_once(out, key)
     return _finish(report, out, segments, started)
 
 
@@ -190,18 +187,7 @@ def add(
             publish(index, manifest, key)
         remove_orphans(index, manifest)
         shutil.rmtree(index / "work", ignore_errors=True)
-    search_once(index, key)
     return _finish(report, index, segments, started)
-
-
-def search_once(index: Path, key: Key) -> None:
-    """Open an index and search it, so that the kernels of a search are compiled and cached now and
-    not while somebody's first response waits (5 s; 0.01 s where they are cached already)."""
-    opened = Index.open(index, key, check=False)
-    units, _ = canonical_units("é" + "x" * 2 * opened.grid.gram)
-    opened.match(make_query(units, opened.grid.gram, opened.gram_key), opened.grid.bound)
-    for text in ("a record", "ein Datensatz, né?"):
-        opened.records.find(canonicalise(text))
 
 
 def check_grid(grid: Grid, max_postings: int) -> None:

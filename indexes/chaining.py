@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.indexes.grams import TAG
-from guardrail.indexes.matching import DEAD, row_of, walk_back, walk_on
+from guardrail.indexes.matching import DEAD
 from guardrail.indexes.sealed import Words
+from guardrail.indexes.walks import BEFORE, around, row_of, walk_back, walk_on
 from guardrail.jit import kernel
 
 # Columns of a table of runs, int64: start and end in the response; document row; unit of the
@@ -67,11 +68,16 @@ def find_runs(
             known = known or (same and runs[back, 1] >= at + gram)
         if known:
             continue
-        # From the position before: the seed's own tags are the first to agree.
-        right = walk_on(near, tags, parameters, at - 1, diagonal, total - 1)
+        # One window tells both ends of most runs.
+        left, right = around(near, tags, parameters, at, diagonal)
+        if right == at - BEFORE + 31:
+            right = walk_on(near, tags, parameters, right, diagonal, total - 1)
+        right = min(right, total - 1)
         if right < at + gram - TAG:
             continue
-        left = walk_back(near, tags, parameters, at, diagonal, np.int64(0))
+        if left == at - BEFORE:
+            left = walk_back(near, tags, parameters, left, diagonal, np.int64(0))
+        left = max(left, np.int64(0))
         left = max(left, origin - diagonal)
         right = min(right, origin + np.int64(facts[row, 0]) - TAG - diagonal)
         if right < left + gram - TAG:

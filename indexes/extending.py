@@ -13,19 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from guardrail.indexes.candidates import STRONG
 from guardrail.indexes.chaining import BACK, DRIFT, GAP, Runs
 from guardrail.indexes.grams import TAG, siphash
-from guardrail.indexes.matching import (
-    STRONG,
-    grown,
-    leading_zeros,
-    tags_at,
-    trailing_zeros,
-    walk_back,
-    walk_on,
-)
 from guardrail.indexes.sealed import Words
-from guardrail.jit import kernel
+from guardrail.indexes.walks import leading_zeros, tags_at, trailing_zeros, walk_back, walk_on
+from guardrail.jit import grown, kernel
 
 # How far the next run may leave the diagonal, in units: some words more or less; and how far where
 # nothing but one run speaks for a copy: another word in place of one.
@@ -136,19 +129,15 @@ def _next(
         if position < -32 or position > last:
             break
         response = tags_at(near, position)
+        offset = position + diagonal - first
+        # Nearly always nothing agrees on any diagonal: a pass that only says so has no branches.
+        if not _any(response, nearby, offset - reach, offset + reach):
+            continue
         for drift in range(-reach, reach + 1):
             other = diagonal + drift
-            offset = position + other - first
-            word = offset >> 5
-            shift = np.uint64(2 * (offset & 31))
-            differ = response ^ (
-                (nearby[word] >> shift)
-                | ((nearby[word + 1] << np.uint64(1)) << (np.uint64(63) - shift))
-            )
-            same = ~(differ | (differ >> np.uint64(1))) & _BITS
-            two = same & (same >> np.uint64(2))
-            four = two & (two >> np.uint64(4))
-            row: Any = four & (four >> np.uint64(8)) & (same >> np.uint64(16))
+            word = (offset + drift) >> 5
+            shift = np.uint64(2 * ((offset + drift) & 31))
+            row: Any = _rows(response, nearby[word], nearby[word + 1], shift)
             if row == np.uint64(0):
                 continue
             if onward:
@@ -171,6 +160,30 @@ def _next(
                 best = weight
                 at[0], at[1], at[2] = left, right + TAG, left + other - origin
     return bool(best > 0)
+
+
+@kernel(inline=True)
+def _any(response: np.uint64, nearby: Words, first: np.int64, last: np.int64) -> bool:
+    """False where `_rows` has no bit for any of the offsets first..last. All of a word are looked
+    at, without branches: so the compiler makes vector instructions of it."""
+    found = np.uint64(0)
+    for word in range(first >> 5, (last >> 5) + 1):
+        low, high = nearby[word], nearby[word + 1]
+        for place in range(32):
+            found |= _rows(response, low, high, np.uint64(2 * place))
+    return bool(found != np.uint64(0))
+
+
+@kernel(inline=True)
+def _rows(response: np.uint64, low: np.uint64, high: np.uint64, shift: np.uint64) -> np.uint64:
+    """A bit (of two) where AGREE tags in a row agree, of a window of the response and the one of
+    the corpus that begins `shift` bits behind the start of a word, of that and the next."""
+    other = (low >> shift) | ((high << np.uint64(1)) << (np.uint64(63) - shift))
+    differ = response ^ other
+    same = ~(differ | (differ >> np.uint64(1))) & _BITS
+    two = same & (same >> np.uint64(2))
+    four = two & (two >> np.uint64(4))
+    return np.uint64(four & (four >> np.uint64(8)) & (same >> np.uint64(16)))
 
 
 @kernel()

@@ -46,18 +46,18 @@ class GramKey:
 
 def roll_grams(units: Units, gram: int, key: GramKey) -> Hashes:
     """The polynomial of the gram at each unit: uint64, shape (max(0, n - gram + 1),)."""
-    rolled: Hashes = _roll(units, gram, key.base)
+    rolled: Hashes = roll(units, gram, key.base)
     return rolled
 
 
 def hash_grams(rolled: Hashes, key: GramKey) -> Hashes:
     """The keyed hashes of polynomials, same shape."""
-    hashes: Hashes = _hash(rolled, key.k0, key.k1)
+    hashes: Hashes = hash_all(rolled, key.k0, key.k1)
     return hashes
 
 
 @kernel()
-def _roll(units: Units, gram: int, base: np.uint64) -> Hashes:
+def roll(units: Units, gram: int, base: np.uint64) -> Hashes:
     count = max(0, len(units) - gram + 1)
     rolled = np.empty(count, np.uint64)
     if count == 0:
@@ -77,7 +77,7 @@ def _roll(units: Units, gram: int, base: np.uint64) -> Hashes:
 
 
 @kernel()
-def _hash(rolled: Hashes, k0: np.uint64, k1: np.uint64) -> Hashes:
+def hash_all(rolled: Hashes, k0: np.uint64, k1: np.uint64) -> Hashes:
     hashes = np.empty(len(rolled), np.uint64)
     for index in range(len(rolled)):
         hashes[index] = siphash(rolled[index], k0, k1)

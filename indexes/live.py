@@ -10,19 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from guardrail.indexes.candidates import BATCH, REPEATED, gather, verify
 from guardrail.indexes.chaining import BACK, GAP, Runs
+from guardrail.indexes.crowd import longer
 from guardrail.indexes.extending import BEFORE
 from guardrail.indexes.grams import Hashes
-from guardrail.indexes.matching import (
-    BATCH,
-    REPEATED,
-    find_seeds,
-    gather,
-    longer,
-    mark_repeats,
-    verify,
-)
 from guardrail.indexes.sealed import Words
+from guardrail.indexes.seeds import find_seeds, mark_repeats
 from guardrail.jit import kernel
 
 # Runs before one in the order of the corpus that it may come to be linked with: more than a chain

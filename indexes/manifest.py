@@ -31,8 +31,8 @@ from guardrail.errors import (
     UsageError,
 )
 from guardrail.indexes import passages
-from guardrail.indexes.matching import WINDOW
 from guardrail.indexes.runs import PARTITIONS, Grid
+from guardrail.indexes.seeds import WINDOW
 from guardrail.indexes.segment_writer import (
     MAX_BUCKET_BITS,
     MIN_BUCKET_BITS,

@@ -28,7 +28,7 @@ from guardrail.indexes.signatures import (
     signatures,
     window_minima,
 )
-from guardrail.jit import kernel
+from guardrail.jit import grown, kernel
 from guardrail.keys import Key
 from guardrail.text import CanonicalText
 
@@ -354,9 +354,7 @@ def _find(
                 numbers[seen] = number
                 seen += 1
                 if found == len(hits):
-                    grown = np.empty((2 * len(hits), 6), np.int64)
-                    grown[:found] = hits
-                    hits = grown
+                    hits = grown(hits)
                 where = windows[at] ^ siphash(np.uint64(at), keys[4], keys[5])
                 hits[found, 0] = np.int64(where >> np.uint64(32))
                 hits[found, 1] = np.int64(where & np.uint64(0xFFFFFFFF))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from guardrail.indexes.grams import GramKey, Hashes, hash_grams, roll_grams, write_tags
+from guardrail.indexes.grams import GramKey, Hashes, hash_all, roll, write_tags
 from guardrail.indexes.sealed import Words
+from guardrail.jit import kernel
 from guardrail.text import Units
 
 
@@ -23,7 +24,13 @@ class Query:
 
 def make_query(units: Units, gram: int, key: GramKey) -> Query:
     """The query of some canonical units, for indexes of this gram length and key."""
-    hashes = hash_grams(roll_grams(units, gram, key), key)
+    return Query(len(units), *_make(units, gram, key.base, key.k0, key.k1))
+
+
+@kernel()
+def _make(
+    units: Units, gram: int, base: np.uint64, k0: np.uint64, k1: np.uint64
+) -> tuple[Hashes, Words]:
     tags = np.zeros((len(units) >> 5) + 4, np.uint64)
-    write_tags(units, key.base, tags, 32)
-    return Query(len(units), hashes, tags)
+    write_tags(units, base, tags, 32)
+    return hash_all(roll(units, gram, base), k0, k1), tags

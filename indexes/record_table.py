@@ -27,7 +27,7 @@ from guardrail.indexes.records import LEAST_UNITS, MOST_UNITS, Record, RecordRul
 from guardrail.indexes.runs import document_key
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.indexes.tombstones import check_file, write_durably
-from guardrail.jit import kernel
+from guardrail.jit import grown, kernel
 from guardrail.keys import Key
 from guardrail.text import CanonicalText, Offsets, Units, canonical_units
 
@@ -327,7 +327,7 @@ def find_records(
                     high = bound(words, rows, secrets, first, wanted + np.uint64(1))
                     if low < high:
                         if count == len(found):
-                            found = _grown(found)
+                            found = grown(found)
                         found[count, 0] = start
                         found[count, 1] = end
                         found[count, 2] = low
@@ -383,16 +383,6 @@ def bound(words: Words, rows: int, secrets: Words, first: np.uint64, second: np.
         else:
             high = middle
     return low
-
-
-@kernel()
-def _grown(table: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A table with room for twice the rows."""
-    wider = np.empty((2 * len(table), 4), np.int64)
-    for row in range(len(table)):
-        for column in range(4):
-            wider[row, column] = table[row, column]
-    return wider
 
 
 @kernel(inline=True)

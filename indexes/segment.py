@@ -25,11 +25,12 @@ from guardrail.indexes.chaining import LEAST, NO_RUNS, Runs, chain, find_runs
 from guardrail.indexes.extending import extend
 from guardrail.indexes.grams import TAG, Hashes, siphash
 from guardrail.indexes.live import live_seeds, open_runs
-from guardrail.indexes.matching import DEAD, Matches, find_matches
+from guardrail.indexes.matching import DEAD, Matches
 from guardrail.indexes.passages import Passages
 from guardrail.indexes.query import Query
 from guardrail.indexes.runs import MARK_EVERY, PARTITIONS, DocumentRow, Entries, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
+from guardrail.indexes.search import search
 from guardrail.indexes.segment_writer import (
     _ROW,
     NAMES_BLOCK,
@@ -90,9 +91,10 @@ class Segment:
         self.spans = np.where(units < grid.gram, 0, -(-(units - TAG + 1) // grid.stride))
         self._marked = -(-self.counts // MARK_EVERY)
         self._first_marks = np.cumsum(self._marked) - self._marked
-        self._chars = np.ascontiguousarray(self.table["chars"])
-        self._starts = np.ascontiguousarray(self.table["start"])
-        self._units = np.ascontiguousarray(self.table["units"])
+        # Copies, of one document too: kernels are compiled for arrays that can be written to.
+        self._chars = self.table["chars"].copy()
+        self._starts = self.table["start"].copy()
+        self._units = self.table["units"].copy()
         self.dead = np.zeros(len(self.table), np.bool_)
         self.dead[dead] = True
         groups = self.table["group"] | np.where(self.dead, np.uint32(DEAD), np.uint32(0))
@@ -144,7 +146,7 @@ class Segment:
         if only is not None:
             facts = facts.copy()
             facts[~only, 1] |= np.uint32(DEAD)
-        matches, crowd = find_matches(
+        matches, runs, more = search(
             query.tags,
             query.units,
             query.hashes,
@@ -158,13 +160,11 @@ class Segment:
             facts,
             least,
         )
-        if len(crowd) == 0:
-            return matches, NO_RUNS
-        crowd.sort()
-        runs = self._chained(query, crowd, facts)
-        linked = runs[runs[:, 4] >= 0]
-        best = int(linked[:, 5].max()) if len(linked) else 0
-        return matches, runs if best >= 4 * LEAST else NO_RUNS
+        if len(more):
+            runs = _joined(runs, more)
+            if chain(runs, self.grid.gram) < 4 * LEAST:
+                return matches, NO_RUNS
+        return matches, runs
 
     def live(self, query: Query, known: int) -> list[tuple[int, int]]:
         """First units and rows of what may become a copy with what follows, where all runs that
@@ -182,8 +182,7 @@ class Segment:
         runs = find_runs(seeds, *fixed)
         more = extend(runs, *fixed)
         if len(more):
-            runs = np.concatenate((runs, more))
-            runs = np.ascontiguousarray(runs[np.lexsort((runs[:, 0], runs[:, 3], runs[:, 2]))])
+            runs = _joined(runs, more)
         chain(runs, self.grid.gram)
         return runs
 
@@ -282,6 +281,12 @@ class Segment:
         words = self._ordinals[word : last * width // 64 + 1].copy()
         self._ordinal_key.mask(words, word)
         return middle, unpack_bits(words, first * width - word * 64, width, last - first)
+
+
+def _joined(runs: Runs, more: Runs) -> Runs:
+    """All of them in the order of the corpus."""
+    runs = np.concatenate((runs, more))
+    return np.ascontiguousarray(runs[np.lexsort((runs[:, 0], runs[:, 3], runs[:, 2]))])
 
 
 @kernel()

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from guardrail.indexes.frequent import Surroundings, choose_places
 from guardrail.indexes.gram_filter import FilterWriter
 from guardrail.indexes.grams import Hashes
-from guardrail.indexes.matching import WINDOW
 from guardrail.indexes.passages import Windows, write_passages
 from guardrail.indexes.runs import PARTITIONS, Entries, GramSource, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
+from guardrail.indexes.seeds import WINDOW
 from guardrail.jit import kernel
 from guardrail.keys import Key
 

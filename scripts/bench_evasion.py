@@ -2,12 +2,14 @@
 """Measure what is found of leaked passages that were edited, spliced, encoded or disguised.
 
     python scripts/bench_evasion.py --corpus corpus.jsonl --corpus notes.jsonl.gz \\
-        --answers answers.jsonl.gz [--no-peers] [--only WORD] [SECTION ...]
+        --answers answers.jsonl.gz [--jobs 2] [--work FOLDER] [--programs ...] [SECTION ...]
 
 Plants passages of the corpora in clean answers, in every way of tests/cases/evasions.py, and checks
 the responses with the default policy and with other ways to find known text. Corpora and answers
 are JSON Lines with a field "text", plain or gzip. Writes docs/benchmarks/evasion.md, its charts and
-evasion.json; a run of some sections leaves what the JSON holds of the others.
+evasion.json, way by way: what was cut off goes on where it is called again with --resume, and a run
+of some sections, ways or programs leaves what the JSON holds of the others. With --work the indexes
+and their key stay in a folder for the next run.
 
 A passage counts as found when the verdict is not `allow` and at least half of the signs it was
 written in (all but white space) no longer stand in `verdict.text`. For other programs: when what
@@ -19,7 +21,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import math
+import multiprocessing
 import random
 import statistics
 import sys
@@ -36,7 +38,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 import bench_peers  # noqa: E402
 import numpy as np  # noqa: E402
-from bench_overlap import machine, table  # noqa: E402
+from bench_overlap import machine  # noqa: E402
 from evasion_peers import (  # noqa: E402
     LlmGuardSubstrings,
     MinHashWindows,
@@ -47,83 +49,34 @@ from evasion_peers import (  # noqa: E402
     WordShingles,
     missing,
 )
-from line_charts import Series, line_charts  # noqa: E402
+from evasion_report import (  # noqa: E402
+    AIMS,
+    BY_LENGTH,
+    LENGTHS,
+    OURS,
+    WITH_PASSAGES,
+    WORDS,
+    charts,
+    document,
+    interval,
+    percent,
+)
 from numpy.typing import NDArray  # noqa: E402
 
-from guardrail import Guardrail, default_policy, new_key  # noqa: E402
+from guardrail import Guardrail, default_policy, load_key, new_key, write_key  # noqa: E402
 from guardrail.findings import Action, Verdict  # noqa: E402
 from guardrail.indexes.build import DEFAULT_GRID, build  # noqa: E402
 from guardrail.indexes.detectors import OverlapDetector  # noqa: E402
 from guardrail.indexes.watched import WatchedIndex  # noqa: E402
-from tests.cases.evasions import GROUPS, RATES, Material, Parts, Way  # noqa: E402
+from tests.cases.evasions import GROUPS, Material, Parts, Way  # noqa: E402
 
 OUT = ROOT / "docs" / "benchmarks"
-LENGTHS = (20, 40, 60, 100, 300)
-WORDS = 60
-OURS, WITH_PASSAGES = "guardrail", "guardrail, --passages"
 LSH_MB = 4.0  # datasketch takes a second and 33 MB for each
+# Of each length, those whose sentences stand in deny lists: others are not asked of such lists.
+DENIED_PASSAGES = 20
 HOST_CHARS = 4000
-
-# What is aimed at, as shares of 60-word passages; ways that are not named have no aim.
-_RATE_AIMS = {
-    "replaced": (0.995, 0.99, 0.97, 0.85),
-    "dropped": (0.995, 0.98, 0.97, 0.82),
-    "inserted": (0.995, 0.98, 0.97, 0.82),
-}
-_AIMED_AT_99 = (
-    "sentences shuffled",
-    "list items",
-    "numbered list items",
-    "20 words, then 20 others",
-    "12 words, then 8 others",
-    "8 words, then 6 others",
-    "base64",
-    "hex",
-    "URL",
-    "URL, every letter",
-    "ROT13",
-    "ROT-n",
-    "reversed",
-    "words in reverse",
-    "each word reversed",
-    "one word a line",
-    "one word a line, numbered",
-    "base64 of base64",
-    "base64 of hex",
-    "hex of base64",
-    "base64 of ROT13",
-    "reversed ROT13",
-)
-AIMS: dict[str, float] = {
-    **dict.fromkeys(GROUPS["writings"], 0.999),
-    **{
-        f"{name}, 1 in {rate}": aim
-        for name, aims in _RATE_AIMS.items()
-        for rate, aim in zip(RATES, aims, strict=False)
-    },
-    **dict.fromkeys(_AIMED_AT_99, 0.99),
-}
-BY_LENGTH = (
-    ("writings", "plain"),
-    *(("edits", f"replaced, 1 in {rate}") for rate in RATES),
-    ("edits", "dropped, 1 in 6"),
-    ("edits", "inserted, 1 in 6"),
-    ("edits", "moved, 1 in 6"),
-    ("splices", "sentences shuffled"),
-    ("splices", "list items"),
-    ("splices", "12 words, then 8 others"),
-    ("splices", "8 words, then 6 others"),
-    ("encodings", "base64"),
-    ("encodings", "words in reverse"),
-    ("containers", "one word a line"),
-)
-TITLES = {
-    "writings": "Written differently",
-    "edits": "Edited",
-    "splices": "In pieces",
-    "encodings": "Encoded",
-    "containers": "Among other signs",
-}
+# Kinds of findings that name a document of a corpus.
+OVERLAP = {"verbatim", "near-verbatim", "passage", "phrase", "record"}
 
 
 # --- what is planted -----------------------------------------------------------------------------
@@ -165,31 +118,45 @@ class Bench:
     """The inputs, the same passages and hosts for every way, and the programs that search."""
 
     def __init__(self, options: argparse.Namespace, work: Path) -> None:
-        self.seed, self.count = options.seed, options.passages
+        self.seed, self.count, self.jobs = options.seed, options.passages, options.jobs
         self.corpora = [read_texts(path, options.limit) for path in options.corpus]
         self.names = [path.name.partition(".")[0] for path in options.corpus]
         with gzip.open(options.answers, "rt", encoding="utf-8") as lines:
             self.answers = [json.loads(line)["text"] for line in lines]
         self.words = bench_peers.vocabulary([d for corpus in self.corpora for d in corpus])
         self.passages = {words: self._passages(words) for words in LENGTHS}
-        self.index, self.key = work / "index", new_key()
-        self.index_mb: dict[str, float] = {}
-        with (work / "corpus.jsonl").open("w", encoding="utf-8") as file:
-            for name, corpus in zip(self.names, self.corpora, strict=True):
-                for number, text in enumerate(corpus):
-                    row = {"id": f"{name}/{number}", "collection": name, "text": text}
-                    file.write(json.dumps(row) + "\n")
+        self.corpus_mb = sum(len(d.encode()) for c in self.corpora for d in c) / 1e6
+        self.index = work / "index"
         self.guardrails: dict[str, Guardrail] = {}
+        self.index_mb: dict[str, float] = {}
+        self.peers = [] if options.programs == "ours" else list(self._peers())
+        if options.programs != "peers":
+            self._build(work)
+
+    def _build(self, work: Path) -> None:
+        key = work / "key"
+        if not key.exists():
+            work.mkdir(parents=True, exist_ok=True)
+            write_key(str(key), new_key())
+        self.key = load_key(str(key))
         for name, out, passages in (
             (OURS, self.index, False),
             (WITH_PASSAGES, work / "passages", True),
         ):
-            grid = replace(DEFAULT_GRID, passages=passages)
-            report = build([str(work / "corpus.jsonl")], out, self.key, grid=grid, jobs=2)
+            if not out.exists():
+                self._write(work / "corpus.jsonl")
+                grid = replace(DEFAULT_GRID, passages=passages)
+                build([str(work / "corpus.jsonl")], out, self.key, grid=grid, jobs=self.jobs)
             self.guardrails[name] = Guardrail.from_policy(indexes=[out], key=self.key)
-            self.index_mb[name] = report.index_bytes / 1e6
-        self.corpus_mb = sum(len(d.encode()) for c in self.corpora for d in c) / 1e6
-        self.peers = [] if options.no_peers else list(self._peers())
+            files = (file for file in out.rglob("*") if file.is_file())
+            self.index_mb[name] = sum(file.stat().st_size for file in files) / 1e6
+
+    def _write(self, path: Path) -> None:
+        with path.open("w", encoding="utf-8") as file:
+            for name, corpus in zip(self.names, self.corpora, strict=True):
+                for number, text in enumerate(corpus):
+                    row = {"id": f"{name}/{number}", "collection": name, "text": text}
+                    file.write(json.dumps(row) + "\n")
 
     def _passages(self, words: int) -> list[str]:
         """Passages of so many words, from each corpus in turn."""
@@ -203,7 +170,7 @@ class Bench:
         documents = [document for corpus in self.corpora for document in corpus]
         yield RawCharacters(documents)
         yield WordShingles(documents)
-        planted = [p for passages in self.passages.values() for p in passages[:20]]
+        planted = [p for passages in self.passages.values() for p in passages[:DENIED_PASSAGES]]
         for module, make in (
             ("datasketch", lambda: MinHashWindows(self._part(LSH_MB))),
             ("presidio_analyzer", lambda: PresidioDenyList(planted)),
@@ -218,8 +185,8 @@ class Bench:
         """The passages themselves, and other documents up to a size."""
         part = [p for passages in self.passages.values() for p in passages]
         left = int(most_mb * 1e6)
-        for document in random.Random(self.seed).sample(self.corpora[0], len(self.corpora[0])):
-            part.append(document[:20_000])
+        for text in random.Random(self.seed).sample(self.corpora[0], len(self.corpora[0])):
+            part.append(text[:20_000])
             left -= len(part[-1])
             if left < 0:
                 break
@@ -269,7 +236,7 @@ class Cell:
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        low, high = wilson(self.found, self.passages)
+        low, high = interval(self.found, self.passages)
         return {
             "group": self.group,
             "way": self.way,
@@ -284,15 +251,6 @@ class Cell:
             "precision": self.gone / self.hidden if self.hidden else None,
             "found_by_corpus": self.by_corpus,
         }
-
-
-def wilson(hits: int, trials: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson 1927)."""
-    z, share = 1.959964, hits / trials
-    centre = share + z * z / (2 * trials)
-    spread = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
 def removed(text: str, verdict: Verdict, label: str) -> NDArray[np.bool_]:
@@ -351,29 +309,27 @@ def measure(bench: Bench, group: str, way: str, words: int = WORDS) -> list[dict
 
 
 def clean(bench: Bench) -> dict[str, Any]:
-    """Clean answers flagged: by us, with the kinds that flagged them where all are looked for, and
-    by each peer."""
+    """Clean answers flagged by each program, and of ours by layer, kind and corpus."""
     flagged: dict[str, int] = {}
-    kinds: dict[str, int] = {}
+    counts: dict[str, Counter[str]] = {"by_layer": Counter(), "by_kind": Counter()}
+    counts["by_corpus"] = Counter()
     for name, guardrail in bench.guardrails.items():
-        verdicts = [guardrail.check(answer) for answer in bench.answers]
-        flagged[name] = sum(verdict.action is not Action.ALLOW for verdict in verdicts)
-        kinds = dict(
-            Counter(
-                kind
-                for verdict in verdicts
-                for kind in {f.kind for f in verdict.findings if f.action is not Action.ALLOW}
-            )
-        )
+        flagged[name] = 0
+        for answer in bench.answers:
+            verdict = guardrail.check(answer)
+            acted = [f for f in verdict.findings if f.action is not Action.ALLOW]
+            flagged[name] += verdict.action is not Action.ALLOW
+            if name == OURS:
+                counts["by_kind"].update({f.kind for f in acted})
+                counts["by_layer"].update(
+                    {"overlap" if f.kind in OVERLAP else "personal data, secrets" for f in acted}
+                )
+                named = {f.evidence.document for f in acted} - {None}
+                counts["by_corpus"].update({str(d).partition("/")[0] for d in named})
     for peer in bench.peers:
         flagged[peer.name] = sum(bool(peer.find(answer)) for answer in bench.answers)
-    count = len(bench.answers)
-    return {
-        "answers": count,
-        "flagged": {name: hits / count for name, hits in flagged.items()},
-        "interval": wilson(flagged[OURS], count),
-        "kinds": kinds,
-    }
+    found = {name: dict(counter) for name, counter in counts.items()} if bench.guardrails else {}
+    return {"answers": len(bench.answers), "flagged": flagged, **found}
 
 
 def latency(bench: Bench) -> dict[str, float]:
@@ -407,184 +363,115 @@ def _timed(check: Callable[[str], object], texts: Sequence[str]) -> list[float]:
     return times
 
 
-# --- what is written -----------------------------------------------------------------------------
+# --- the run --------------------------------------------------------------------------------------
+
+SECTIONS = (*GROUPS, "lengths", "clean", "latency")
+Place = tuple[str, str, int]
+
+# What the processes that measure share; they are forks of this one.
+_bench: Bench | None = None
+
+
+def _measured(place: Place) -> list[dict[str, Any]]:
+    assert _bench is not None
+    return measure(_bench, *place)
 
 
 def say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f}"
+class Results:
+    """What was measured, in evasion.json: new cells take the place of those of the same name."""
+
+    def __init__(self, path: Path, dry: bool) -> None:
+        self.path, self.dry = path, dry
+        self.found: dict[str, Any] = {"cells": []}
+        if path.exists():
+            self.found = json.loads(path.read_text("utf-8"))
+        self.cells = {self._key(cell): cell for cell in self.found["cells"]}
+
+    @staticmethod
+    def _key(cell: dict[str, Any]) -> tuple[str, int, str]:
+        return cell["way"], cell["words"], cell["program"]
+
+    def has(self, place: Place, programs: Iterable[str], passages: dict[str, int]) -> bool:
+        """Whether all these programs were measured, each with its number of passages."""
+        found = {name: self.cells.get((place[1], place[2], name)) for name in programs}
+        return all(cell and cell["passages"] == passages[name] for name, cell in found.items())
+
+    def add(self, cells: list[dict[str, Any]]) -> None:
+        self.cells.update({self._key(cell): cell for cell in cells})
+        self.write()
+
+    def write(self) -> None:
+        if not self.dry:
+            # In the order of the table of ways, whoever was first.
+            names = [(way, group) for group in GROUPS for way in GROUPS[group]]
+            rank = {way: number for number, (way, _) in enumerate(names)}
+            kept = [cell for cell in self.cells.values() if cell["way"] in rank]
+            self.found["cells"] = sorted(kept, key=lambda c: (rank[c["way"]], c["words"]))
+            self.path.write_text(json.dumps(self.found, indent=1) + "\n", encoding="utf-8")
 
 
-def document(results: dict[str, Any]) -> str:
-    run, fp = results["run"], results["clean"]
-    cells = {(c["way"], c["words"], c["program"]): c for c in results["cells"]}
-    programs = list(dict.fromkeys(c["program"] for c in results["cells"]))
-    low, high = fp["interval"]
-    times = results["latency"]
-    sizes = ", ".join(f"{mb:.0f} MB of index for {name}" for name, mb in run["index_mb"].items())
-    flagged = ", ".join(f"{kind} {count}" for kind, count in fp["kinds"].items()) or "none"
-    parts = [
-        "# Evasion\n\nWritten by `scripts/bench_evasion.py`. Passages of "
-        f"{' and '.join(run['corpora'])} ({run['corpus_mb']:.0f} MB; {sizes}), "
-        f"{run['passages']} for each figure, are planted in real answers of language "
-        "models and checked with the default policy. *Found*: the verdict is not `allow`, and at "
-        "least half of the signs in which the passage was written are gone from `verdict.text`. "
-        "In brackets: the 95 % interval (Wilson). *Noticed*: the verdict is not `allow`. *Recall*: "
-        "the share of leaked signs that are gone; *precision*: the share of what is gone that was "
-        "leaked, where a refusal takes the whole response. All figures are per cent. Other "
-        "programs find a passage where their spans cover half of it.",
-        f"Clean answers flagged: {percent(fp['flagged'][OURS])} % "
-        f"[{percent(low)}, {percent(high)}] of {fp['answers']:,} (by kind: {flagged}). The same "
-        "for each program stands in the head of its column.",
-        f"Median time of a clean response of 2 KB: {times['default']:.0f} µs, "
-        f"{times['ratio']:.2f} times that of verbatim overlap alone ({times['verbatim']:.0f} µs); "
-        f"with passages {times['passages']:.0f} µs, {times['passages_ratio']:.2f} times.",
-        *(f"Left out: {reason}" for reason in run["left_out"]),
-    ]
-
-    def head(name: str) -> str:
-        share = fp["flagged"].get(name)
-        return name if share is None else f"{name} ({percent(share)} % of clean)"
-
-    for group, title in TITLES.items():
-        ways = [w for w in GROUPS[group] if (w, WORDS, OURS) in cells]
-        if not ways:
-            continue
-        rows = []
-        for way in ways:
-            ours = cells[way, WORDS, OURS]
-            others = (cells.get((way, WORDS, name)) for name in programs if name != OURS)
-            rows.append(
-                (
-                    way,
-                    percent(AIMS.get(way)),
-                    f"{percent(ours['found'])} [{percent(ours['low'])}, {percent(ours['high'])}]",
-                    percent(ours["noticed"]),
-                    percent(ours["recall"]),
-                    percent(ours["precision"]),
-                    *(percent(cell["found"]) if cell else "" for cell in others),
-                )
+def _told(cells: list[dict[str, Any]]) -> str:
+    first = cells[0]
+    aim = AIMS.get(first["way"]) if first["words"] == WORDS else None
+    parts = [f"{first['way']:<32} {first['words']:>4} words "]
+    for cell in cells:
+        if cell["program"] == OURS:
+            short = "*" if aim is not None and cell["found"] < aim else ""
+            parts.append(
+                f"found {percent(cell['found'])}{short} noticed {percent(cell['noticed'])} recall "
+                f"{percent(cell['recall'])} precision {percent(cell['precision'])} aim "
+                f"{percent(aim)};"
             )
-        columns = ["way", "aim", head(OURS), "noticed", "recall", "precision"]
-        columns += [head(name) for name in programs if name != OURS]
-        parts.append(f"## {title}\n\nPassages of {WORDS} words.\n\n" + table(columns, rows))
-    if rows := _by_length(cells):
-        columns = [f"{head(OURS)}, words", *map(str, LENGTHS)]
-        parts.append("## By length\n\n" + table(columns, rows))
-        parts.append("![By length](evasion-lengths.svg)")
-    if ("replaced, 1 in 4", WORDS, OURS) in cells:
-        parts.append("![By rate of edits](evasion-edits.svg)")
-    parts.append(run["machine"] + ".")
-    return "\n\n".join(parts) + "\n"
+        else:
+            parts.append(f"{cell['program']} {percent(cell['found'])};")
+    return " ".join(parts)
 
 
-def _by_length(cells: dict[tuple[str, int, str], dict[str, Any]]) -> list[tuple[str, ...]]:
-    rows = []
-    for _, way in BY_LENGTH:
-        found = [cells.get((way, words, OURS)) for words in LENGTHS]
-        if all(found):
-            rows.append((way, *(percent(cell["found"]) for cell in found if cell)))
-    return rows
-
-
-def charts(results: dict[str, Any]) -> None:
-    cells = {(c["way"], c["words"], c["program"]): c["found"] for c in results["cells"]}
-    programs = list(dict.fromkeys(c["program"] for c in results["cells"]))
-
-    def panel(places: Sequence[tuple[str, int]]) -> Series:
-        lines = {n: [cells.get((way, words, n)) for way, words in places] for n in programs}
-        return {n: line for n, line in lines.items() if any(v is not None for v in line)}
-
-    edits = {
-        edit: panel([(f"{edit}, 1 in {rate}", WORDS) for rate in RATES])
-        for edit in ("replaced", "dropped", "inserted", "moved")
+def run(options: argparse.Namespace, work: Path) -> None:
+    global _bench
+    bench = _bench = Bench(options, work)
+    wanted = options.sections or SECTIONS
+    places: list[Place] = [(g, w, WORDS) for g in GROUPS if g in wanted for w in GROUPS[g]]
+    if "lengths" in wanted:
+        places += [(g, w, n) for g, w in BY_LENGTH for n in LENGTHS if (g, w, n) not in places]
+    if options.only:
+        places = [place for place in places if any(word in place[1] for word in options.only)]
+    results = Results(OUT / "evasion.json", options.dry)
+    passages = dict.fromkeys(bench.guardrails, bench.count)
+    passages |= {peer.name: min(peer.at_most, bench.count) for peer in bench.peers}
+    if options.resume:
+        places = [place for place in places if not results.has(place, passages, passages)]
+    about = results.found.get("run", {})
+    results.found["run"] = {
+        "corpora": bench.names,
+        "corpus_mb": bench.corpus_mb,
+        "index_mb": bench.index_mb or about.get("index_mb", {}),
+        "passages": bench.count,
+        "seed": bench.seed,
+        "machine": machine(),
     }
-    line_charts(
-        OUT / "evasion-edits.svg", edits, [str(r) for r in RATES], "one word in so many; 60 words"
-    )
-    lengths = {
-        way: panel([(way, words) for words in LENGTHS])
-        for way in ("plain", "replaced, 1 in 8", "sentences shuffled", "base64")
-    }
-    line_charts(
-        OUT / "evasion-lengths.svg", lengths, [str(n) for n in LENGTHS], "words of the passage"
-    )
-
-
-SECTIONS = (*GROUPS, "lengths")
-
-
-def run(options: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as temporary:
-        bench = Bench(options, Path(temporary))
-        wanted = options.sections or SECTIONS
-        places = [(g, w, WORDS) for g in GROUPS if g in wanted for w in GROUPS[g]]
-        if "lengths" in wanted:
-            places += [(g, w, n) for g, w in BY_LENGTH for n in LENGTHS if (g, w, n) not in places]
-        cells: list[dict[str, Any]] = []
-        for group, way, words in places:
-            if options.only and not any(word in way for word in options.only):
-                continue
-            cells += measure(bench, group, way, words)
-            ours, more = cells[-2 - len(bench.peers) : len(cells) - len(bench.peers)]
-            aim = AIMS.get(way) if words == WORDS else None
-            short = " *" if aim is not None and ours["found"] < aim else ""
-            say(
-                f"{way:<32} {words:>4} words  found {percent(ours['found']):>5}  noticed "
-                f"{percent(ours['noticed']):>5}  recall {percent(ours['recall']):>5}  precision "
-                f"{percent(ours['precision']):>5}  aim {percent(aim):>5}  passages "
-                f"{percent(more['found']):>5}{short}"
-            )
-        results: dict[str, Any] = {
-            "run": {
-                "corpora": bench.names,
-                "corpus_mb": bench.corpus_mb,
-                "index_mb": bench.index_mb,
-                "passages": bench.count,
-                "seed": bench.seed,
-                "machine": machine(),
-                "left_out": [
-                    f"{name}, which was not run (not installed, or `--no-peers`)."
-                    for name, module in (
-                        ("datasketch", "datasketch"),
-                        ("Presidio", "presidio_analyzer"),
-                        ("LLM Guard", "llm_guard"),
-                    )
-                    if missing(module) or options.no_peers
-                ],
-            },
-            "clean": clean(bench),
-            "latency": latency(bench),
-            "cells": cells,
-        }
-    flagged, times = results["clean"]["flagged"][OURS], results["latency"]
-    say(f"clean answers flagged {percent(flagged)} %: {results['clean']['kinds']}")
-    say(f"with passages {percent(results['clean']['flagged'][WITH_PASSAGES])} %")
-    say(
-        f"2 KB {times['default']:.0f} µs, {times['ratio']:.2f} times verbatim overlap alone; with "
-        f"passages {times['passages']:.0f} µs"
-    )
-    if options.dry:
-        return
-    path = OUT / "evasion.json"
-    if path.exists() and set(wanted) != set(SECTIONS):
-
-        def key(cell: dict[str, Any]) -> tuple[Any, ...]:
-            return cell["way"], cell["words"], cell["program"]
-
-        measured = set(map(key, cells))
-        before = json.loads(path.read_text("utf-8"))
-        results["cells"] = cells + [c for c in before["cells"] if key(c) not in measured]
-        flagged_before = before["clean"]["flagged"]
-        results["clean"]["flagged"] = flagged_before | results["clean"]["flagged"]
-    OUT.mkdir(exist_ok=True)
-    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    charts(results)
-    (OUT / "evasion.md").write_text(document(results), encoding="utf-8")
-    say(f"{OUT / 'evasion.md'} written")
+    with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
+        for cells in pool.imap(_measured, places):
+            say(_told(cells))
+            results.add(cells)
+    if "clean" in wanted:
+        measured = clean(bench)
+        say(json.dumps(measured))
+        before = results.found.get("clean", {})
+        flagged = before.get("flagged", {}) | measured["flagged"]
+        results.found["clean"] = before | measured | {"flagged": flagged}
+    if "latency" in wanted and bench.guardrails:
+        results.found["latency"] = latency(bench)
+        say(json.dumps(results.found["latency"]))
+    results.write()
+    if not options.dry:
+        charts(results.found, OUT)
+        (OUT / "evasion.md").write_text(document(results.found), encoding="utf-8")
+        say(f"{OUT / 'evasion.md'} written")
 
 
 def main() -> int:
@@ -594,8 +481,11 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=30.0, help="MB of each corpus (30)")
     parser.add_argument("--passages", type=int, default=200, help="for each figure (200)")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--no-peers", action="store_true", help="the guardrail alone")
+    parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
+    parser.add_argument("--work", type=Path, help="a folder in which the indexes stay")
+    parser.add_argument("--programs", choices=("all", "ours", "peers"), default="all")
     parser.add_argument("--only", action="append", help="only ways whose name holds this word")
+    parser.add_argument("--resume", action="store_true", help="leave out what was measured")
     parser.add_argument("--dry", action="store_true", help="print, and write nothing")
     parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS])
     options = parser.parse_args()
@@ -603,7 +493,11 @@ def main() -> int:
         if not path.is_file():
             say(f"{path} is not there: nothing measured")
             return 2
-    run(options)
+    if options.work:
+        run(options, options.work)
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            run(options, Path(temporary))
     return 0
 
 

@@ -319,6 +319,7 @@ def peers(corpus_path: Path | str, limit_mb: float) -> list[Peer]:
         StridedBloom(whole),
         InfiniGram(whole),
         InfiniGram(small, spans=True),
+        InfiniGram(whole, spans=True),
     ]
 
 
@@ -420,8 +421,14 @@ class Measurement:
     false: float  # share of texts of random words
 
 
-def measure(peer: Peer, documents: Sequence[str], seed: int = 0, trials: int = 20) -> Measurement:
-    """Build a peer, check its answers, time it."""
+def measure(
+    peer: Peer,
+    documents: Sequence[str],
+    seed: int = 0,
+    trials: int = 20,
+    responses: Sequence[str] = (),
+) -> Measurement:
+    """Build a peer, check its answers, time it: on `responses`, or on texts of random words."""
     rng = random.Random(seed)
     known = vocabulary(documents)
     size = sum(len(document.encode()) for document in documents)
@@ -433,7 +440,7 @@ def measure(peer: Peer, documents: Sequence[str], seed: int = 0, trials: int = 2
         for _ in range(trials)
     )
     false = sum(peer.find(random_response(known, rng)) for _ in range(trials))
-    texts = [random_response(known, rng) for _ in range(230)]
+    texts = responses or [random_response(known, rng) for _ in range(230)]
     # Clean texts, because a peer may stop at its first hit and nearly all responses are clean.
     median, calls = latency_ms(peer.find, texts)
     return Measurement(

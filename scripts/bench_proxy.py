@@ -150,15 +150,20 @@ async def at_once(place: Place, count: int) -> tuple[list[Stream], float]:
     return list(streams), time.perf_counter() - began
 
 
+def middle_first(streams: list[Stream]) -> str:
+    return f"{statistics.median(stream.first for stream in streams) * 1000:.0f}"
+
+
 @contextmanager
-def proxy(folder: Path, upstream: int) -> Iterator[tuple[Place, Path]]:
+def proxy(folder: Path, upstream: int, workers: int = 1) -> Iterator[tuple[Place, Path]]:
     """`guardrail serve` in front of a model server, and its settings."""
     port = free_port()
-    config = folder / "settings.yaml"
+    config = folder / f"settings-{port}.yaml"
     told = {
-        "listen": {"port": port},
+        "listen": {"port": port, "workers": workers},
+        "limits": {"alone": True},
         "guard": {"policy": str(folder / "policy.yaml"), "key_file": str(folder / "index.key")},
-        "stores": {"database": f"sqlite:///{folder}/guardrail.db"},
+        "stores": {"database": f"sqlite:///{folder}/guardrail-{port}.db"},
         "upstreams": {"fake": {"url": f"http://127.0.0.1:{upstream}/v1"}},
     }
     config.write_text(json.dumps(told))  # JSON is YAML
@@ -169,17 +174,36 @@ def proxy(folder: Path, upstream: int) -> Iterator[tuple[Place, Path]]:
         yield Place(port, {"authorization": f"Bearer {secret}"}), config
 
 
-def memory(config: Path) -> tuple[float, float]:
-    """Resident memory of the process that was started with a file: now and at most, in MB."""
+@dataclass(frozen=True)
+class Used:
+    """What the processes of a proxy have used: megabytes at most, and seconds of processors."""
+
+    memory: float
+    seconds: float
+
+
+def used(config: Path) -> Used:
+    """Of the process that was started with a file, and its workers."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if str(config) in (folder / "cmdline").read_text():
-                told = (folder / "status").read_text()
-                lines = dict(line.split(":", 1) for line in told.splitlines())
-                return int(lines["VmRSS"].split()[0]) / 1024, int(lines["VmHWM"].split()[0]) / 1024
+            if str(config) not in (folder / "cmdline").read_text():
+                continue
+            children = (folder / "task" / folder.name / "children").read_text().split()
+            every = [folder, *(folder.parent / child for child in children)]
+            return Used(sum(map(peak, every)), sum(map(processor, every)))
         except OSError:  # it has ended meanwhile
             continue
     sys.exit("the proxy does not run any more")
+
+
+def peak(folder: Path) -> float:
+    lines = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) / 1024
+
+
+def processor(folder: Path) -> float:
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -198,33 +222,47 @@ def main() -> None:
         (folder / "policy.yaml").write_text(POLICY.format(index=folder / "index"))
         port = free_port()
         command = [sys.executable, "-c", UPSTREAM, str(port)]
-        with process(command, port, folder / "upstream.log"), proxy(folder, port) as (ours, config):
-            places = {"direct": Place(port, {}), "proxy": ours}
-            added = []
-            for delay in DELAYS:
-                times = asyncio.run(first_texts(places, delay / 1000, options.rounds))
-                medians = {name: statistics.median(taken) * 1000 for name, taken in times.items()}
-                least = {name: min(taken) * 1000 for name, taken in times.items()}
-                added.append(medians["proxy"] - medians["direct"])
-                lines.append(
+        with process(command, port, folder / "upstream.log"):
+            with proxy(folder, port) as (ours, _):
+                places = {"direct": Place(port, {}), "proxy": ours}
+                added = []
+                for delay in DELAYS:
+                    times = asyncio.run(first_texts(places, delay / 1000, options.rounds))
+                    middle = {n: statistics.median(taken) * 1000 for n, taken in times.items()}
+                    least = {name: min(taken) * 1000 for name, taken in times.items()}
+                    added.append(middle["proxy"] - middle["direct"])
+                    lines.append(
+                        row(
+                            f"{delay} ms",
+                            f"{middle['direct']:.1f}",
+                            f"{middle['proxy']:.1f}",
+                            f"{added[-1]:.1f}",
+                            f"{least['proxy'] - least['direct']:.1f}",
+                        )
+                    )
+            streams, seconds = asyncio.run(at_once(places["direct"], options.streams))
+            many = [row("direct", f"{seconds:.1f}", middle_first(streams), "", "")]
+            for workers in (1, 2):
+                with proxy(folder, port, workers) as (ours, config):
+                    asyncio.run(at_once(ours, 8 * workers))  # each process has begun
+                    before = used(config)
+                    streams, seconds = asyncio.run(at_once(ours, options.streams))
+                    after = used(config)
+                each = (after.seconds - before.seconds) / options.streams / (PIECES + 1)
+                many.append(
                     row(
-                        f"{delay} ms",
-                        f"{medians['direct']:.1f}",
-                        f"{medians['proxy']:.1f}",
-                        f"{added[-1]:.1f}",
-                        f"{least['proxy'] - least['direct']:.1f}",
+                        f"{workers} {'process' if workers == 1 else 'processes'}",
+                        f"{seconds:.1f}",
+                        middle_first(streams),
+                        f"{each * 1e6:,.0f}",
+                        f"{after.memory:,.0f}",
                     )
                 )
-            before, _ = memory(config)
-            direct, direct_seconds = asyncio.run(at_once(places["direct"], options.streams))
-            streams, seconds = asyncio.run(at_once(ours, options.streams))
-            _, most = memory(config)
-    firsts = [statistics.median(s.first for s in some) * 1000 for some in (direct, streams)]
     told = [
         "# The proxy",
         "",
-        f"`scripts/bench_proxy.py`: one process of `guardrail serve` in front of a model server "
-        f"that streams clean sentences; an index of {report.documents:,} documents "
+        f"`scripts/bench_proxy.py`: `guardrail serve`, one process unless said, in front of a "
+        f"model server that streams clean sentences; an index of {report.documents:,} documents "
         f"({report.chars:,} characters), the overlap layer alone, records in SQLite. Client, "
         "proxy and model server share the machine.",
         "",
@@ -243,12 +281,15 @@ def main() -> None:
         f"{options.streams} streams at once of {PIECES} pieces, one every {PAUSE:g} s "
         f"({options.streams / PAUSE:,.0f} pieces a second), each compared with what was sent:",
         "",
-        row("", "all ended after, s", "median to the first text, ms"),
-        "|---|---|---|",
-        row("direct", f"{direct_seconds:.1f}", f"{firsts[0]:.0f}"),
-        row("through the proxy", f"{seconds:.1f}", f"{firsts[1]:.0f}"),
-        "",
-        f"Memory of the proxy: {before:.0f} MB before, {most:.0f} MB at most.",
+        row(
+            "",
+            "all ended after, s",
+            "median to the first text, ms",
+            "processor µs a piece",
+            "memory, MB",
+        ),
+        "|---|---|---|---|---|",
+        *many,
         "",
         f"Python {platform.python_version()}, {os.cpu_count()} cores, "
         f"load {os.getloadavg()[0]:.1f} at the end.",

@@ -126,6 +126,8 @@ def fastest(target: Target, seconds: float) -> tuple[Measured, str]:
     times = {
         share: milliseconds(value) for share, value in re.findall(r"(?m)^ +(\d+)% +(\S+)$", out)
     }
+    if "99" not in times:  # too few answers for wrk to tell
+        return asyncio.run(closed_loop(target, seconds)), "this program"
     found = re.search(r"Requests/sec:\s+([\d.]+)", out)
     assert found is not None
     return Measured(float(found[1]), times["50"], times["99"]), "wrk"
@@ -301,6 +303,31 @@ uvicorn.run(app, port={port}, log_level="warning")
 """,
         "/scan/output",
         "two lists of patterns, no model (its scanners behind FastAPI)",
+    ),
+    "nemo": (
+        """
+from fastapi import FastAPI
+from nemoguardrails import LLMRails, RailsConfig
+import uvicorn
+rails = LLMRails(RailsConfig.from_content(yaml_content=r'''
+models: []
+rails:
+  config:
+    regex_detection:
+      output: {{patterns: ['Bearer [A-Za-z0-9-._~+/]+', 'a plan']}}
+  output:
+    flows: [regex check output]
+'''))
+app = FastAPI()
+@app.post("/check")
+async def check(body: dict):
+    said = [{{"role": "user", "content": ""}}, {{"role": "assistant", "content": body["text"]}}]
+    made = await rails.generate_async(messages=said, options={{"rails": ["output"]}})
+    return made.response
+uvicorn.run(app, port={port}, log_level="warning")
+""",
+        "/check",
+        "two patterns as output rails, no model (its engine behind FastAPI)",
     ),
 }
 

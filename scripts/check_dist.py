@@ -29,7 +29,9 @@ SDIST_ROOT = {
     "README.md",
     "constraints.txt",
     "pyproject.toml",
+    "setup.py",
 }
+COMPILED = "guardrail/compiled/"
 SDIST_GENERATED = {"PKG-INFO", "setup.cfg"}
 WHEEL_INFO = {
     "METADATA",
@@ -50,7 +52,7 @@ def package_files(tree: Path) -> dict[str, str]:
     """Path and digest of each file of the package, read through the links."""
     files = {}
     for folder, folders, names in os.walk(tree / "guardrail", followlinks=True):
-        folders[:] = [name for name in folders if name != "__pycache__"]
+        folders[:] = [name for name in folders if name not in ("__pycache__", "compiled")]
         for name in names:
             path = Path(folder, name)
             files[path.relative_to(tree).as_posix()] = digest(path.read_bytes())
@@ -104,9 +106,12 @@ def complaints(tree: Path, wheel: Path, sdist: Path) -> Iterator[str]:
 
     info = f"corpus_guardrail-{project['version']}.dist-info"
     others = {f"{info}/{name}" for name in WHEEL_INFO}
-    yield from compare("wheel", wheel_entries(wheel), package, others)
-    if not wheel.name.endswith("-py3-none-any.whl"):
-        yield f"wheel: {wheel.name} should be a pure Python wheel"
+    compiled = {name for name, _ in wheel_entries(wheel) if name.startswith(COMPILED)}
+    yield from compare("wheel", wheel_entries(wheel), package, others | compiled)
+    if not any(name.endswith(".kernel") for name in compiled):
+        yield "wheel: there is no machine code in it"
+    if wheel.name.endswith("-any.whl"):
+        yield f"wheel: {wheel.name} holds machine code and should be of one platform"
     metadata = BytesParser().parsebytes(dict(wheel_entries(wheel))[f"{info}/METADATA"])
     for field, expected in (
         ("Name", project["name"]),

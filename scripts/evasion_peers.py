@@ -7,6 +7,7 @@ rules: no policy, no redaction. What is not installed says so in `missing` and i
 from __future__ import annotations
 
 import importlib.util
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -156,7 +157,11 @@ class LlmGuardSubstrings:
     at_most = 20
 
     def __init__(self, documents: Sequence[str]) -> None:
+        import structlog  # type: ignore[import-not-found]
         from llm_guard.input_scanners import BanSubstrings  # type: ignore[import-not-found]
+
+        # It logs what it finds.
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
         self._denied = _denied(documents)
         self._scanner: Any = BanSubstrings(self._denied, case_sensitive=False)

@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import sysconfig
-from importlib.metadata import version
+from importlib.metadata import files, version
 from pathlib import Path
 
 import guardrail
@@ -59,6 +59,10 @@ def main() -> None:
     library = guardrail.Guardrail.from_policy(indexes=["smoke.index"], key="smoke.key")
     require(library.check(leak).action is guardrail.Action.REDACT, "the library let the leak pass")
     require(library.check(CLEAN).action is guardrail.Action.ALLOW, "a clean text was stopped")
+    # What the wheel brought along served: nothing had to be compiled.
+    compiled = {path.name for path in Path(guardrail.__file__).parent.glob("compiled/*/*")}
+    brought = {Path(file).name for file in files("corpus-guardrail") or ()}
+    require(compiled <= brought, f"compiled at the first use: {sorted(compiled - brought)}")
     print(
         f"smoke test passed, corpus-guardrail {guardrail.__version__} on {sys.version.split()[0]}"
     )

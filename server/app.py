@@ -84,7 +84,8 @@ def create_app(settings: Settings, open_stores: OpenThem) -> FastAPI:
         bounds = settings.bounds
         pool = CheckPool(bounds.threads, bounds.queue, bounds.check_seconds)
         upstreams = Upstreams(settings)
-        service = Service(settings, guard, pool, stores, metrics, tracing, upstreams)
+        turn = asyncio.Lock()
+        service = Service(settings, guard, pool, stores, metrics, tracing, upstreams, turn)
         following = asyncio.create_task(_follow(guard))
         try:
             yield {"service": service, "readiness": health.Readiness(service)}

@@ -126,6 +126,9 @@ def warm_up() -> None:
         rail = Guardrail.from_policy(indexes=[index], key=key)
         for quote in _QUOTES:
             rail.check(f"It says: {quote}", prompt=_TEXT)
+            stream = rail.open_stream(prompt=_TEXT)
+            stream.feed(f"It says: {quote} ")
+            stream.flush()
 
 
 def _is_quick(detector: Detector) -> bool:

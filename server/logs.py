@@ -48,5 +48,5 @@ def configure(level: str) -> None:
     handler.addFilter(lambda record: not str(record.msg).startswith("Traceback"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Their lines quote URLs, and headers at debug level.
-    for name in ("httpx", "httpcore", "sqlalchemy"):
+    for name in ("aiohttp", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.WARNING)

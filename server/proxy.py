@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import math
 import re
 import time
@@ -17,9 +18,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import httpx
+from aiohttp import ClientResponse
 
 from guardrail.errors import GuardrailError
+from guardrail.filter import reason
 from guardrail.findings import Action
 from guardrail.integrations.bodies import BodyFilter, Json, Refused, prompt_of
 from guardrail.integrations.events import ChatStream, ResponseStream
@@ -41,6 +43,7 @@ FAILURES = frozenset((500, 503, 504))
 # Characters of a token where the server does not count them.
 TOKEN_CHARS = 4
 LONGEST_MESSAGE = 1000
+_log = logging.getLogger("guardrail.server")
 _WORD = re.compile(r"[\w.\[\]-]{1,100}")
 
 
@@ -122,7 +125,7 @@ class Exchange:
                 raise error from None
             await self._break_off(error, send)
 
-    async def _whole(self, response: httpx.Response, send: Send) -> None:
+    async def _whole(self, response: ClientResponse, send: Send) -> None:
         """Pass on an answer that comes as one body."""
         data = await self._read(response)
 
@@ -141,15 +144,17 @@ class Exchange:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": made})
 
-    async def _stream(self, response: httpx.Response, send: Send) -> None:
+    async def _stream(self, response: ClientResponse, send: Send) -> None:
         """Pass on an answer that comes as events."""
         self._is_streamed = True
         headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
         headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         events = self._events
-        async for data in response.aiter_raw():
-            await self._let_go(await self._run(len(data), self._fed(data)), send)
+        async for data in response.content.iter_any():
+            for at in range(0, len(data), QUICK_CHARS):
+                part = data[at : at + QUICK_CHARS]
+                await self._let_go(await self._run(len(part), self._fed(part)), send)
             if events.is_over:
                 break
         await self._let_go(await self._run(0, lambda _: events.flush()), send)
@@ -177,6 +182,7 @@ class Exchange:
 
     async def _break_off(self, error: Exception, send: Send) -> None:
         """End a stream with an error."""
+        _log.warning("broken off", extra={"request": self._request, "reason": reason(error)})
         if not self._is_recorded:
             with contextlib.suppress(GuardrailError):
                 await self._record_end("cut")
@@ -185,12 +191,14 @@ class Exchange:
         await send({"type": "http.response.body", "body": out})
 
     async def _run(self, size: int, work: Callable[[float], T]) -> T:
-        """What `work` on so many bytes returns: at once where that is quick, else in a thread. An
+        """What `work` on so many bytes returns: here where that is quick, else in a thread. An
         answer that has been asked for waits for its turn."""
         seconds = self._service.settings.bounds.check_seconds
         give_up = time.monotonic() + seconds
         if self._in_force.is_quick and size <= QUICK_CHARS:
-            return work(give_up)
+            async with self._service.turn:
+                await asyncio.sleep(0)  # see `Service`
+                return work(give_up)
         while True:
             try:
                 with self._service.metrics.waiting.track_inprogress():
@@ -200,19 +208,19 @@ class Exchange:
                     raise
             await asyncio.sleep(0.02)
 
-    async def _read(self, response: httpx.Response) -> bytes:
+    async def _read(self, response: ClientResponse) -> bytes:
         """The body of a response. Raises UpstreamError where it is too large."""
         parts, size = [], 0
-        async for data in response.aiter_raw():
+        async for data in response.content.iter_any():
             parts.append(data)
             size += len(data)
             if size > self._service.settings.bounds.body_bytes:
                 raise UpstreamError("the model server's answer is too large")
         return b"".join(parts)
 
-    async def _check_status(self, response: httpx.Response) -> None:
+    async def _check_status(self, response: ClientResponse) -> None:
         """Raise UpstreamError where the response is none that can be filtered."""
-        status = response.status_code
+        status = response.status
         if response.headers.get("content-encoding", "identity") != "identity":
             raise UpstreamError("the model server's answer is compressed")
         if status in PASSED_ON:
@@ -230,7 +238,7 @@ class Exchange:
     def _wants_stream(self) -> bool:
         return bool(self._body.get("stream")) and self._interface.form is not None
 
-    async def _complaint(self, response: httpx.Response) -> UpstreamError:
+    async def _complaint(self, response: ClientResponse) -> UpstreamError:
         """What the model server has to say about a request, as far as it may be said."""
         data = await self._read(response)
         message, code, param = "the model server refuses the request", "upstream_refused", None
@@ -253,7 +261,7 @@ class Exchange:
                 code, param = _word(given_code) or code, _word(given_param)
         wait = response.headers.get("retry-after", "")
         retry_after = min(int(wait), 3600) if re.fullmatch("[0-9]{1,6}", wait) else None
-        return UpstreamError(message, response.status_code, code, param, retry_after)
+        return UpstreamError(message, response.status, code, param, retry_after)
 
     async def _record_opening(self) -> None:
         """Put the request on record, while the model server thinks about it. An answer that does
@@ -308,7 +316,7 @@ def _wants_usage(body: Json) -> bool:
     return isinstance(options, dict) and bool(options.get("include_usage"))
 
 
-def _is_events(response: httpx.Response) -> bool:
+def _is_events(response: ClientResponse) -> bool:
     return str(response.headers.get("content-type", "")).lower().startswith("text/event-stream")
 
 

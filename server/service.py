@@ -38,7 +38,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """All that a request needs. There is one to a process; requests find it in their state."""
+    """All that a request needs. There is one to a process; requests find it in their state.
+
+    `turn`: who holds it filters a piece of a stream. Those who wait get it one by one, and the loop
+    looks at its sockets and timers in between: with hundreds of streams at once, connections and
+    records would wait for all of them and be given up.
+    """
 
     settings: Settings
     guard: Guard
@@ -47,6 +52,7 @@ class Service:
     metrics: Metrics
     tracing: Tracing
     upstreams: Upstreams
+    turn: asyncio.Lock
 
     async def judge(
         self, caller: Identity, questions: Sequence[Question], *, event: str, request: str

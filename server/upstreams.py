@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
+from aiohttp import (
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    ServerTimeoutError,
+    TCPConnector,
+)
 from pydantic_core import to_json
 
 from guardrail import __version__
-from guardrail.server.errors import NotFoundError, OverloadedError, UpstreamError
-from guardrail.server.settings import Bounds, Settings
+from guardrail.server.errors import NotFoundError, UpstreamError
+from guardrail.server.settings import Settings
 from guardrail.server.settings import Upstream as UpstreamSettings
 
-KEEP_ALIVE = 100
+# Of an answer, so much waits here before the model server has to.
+HELD_BYTES = 1 << 14
 
 
 class Upstream:
-    """One model server. It is sent what the settings say, and nothing of the caller's headers."""
+    """One model server. It is sent what the settings say, and nothing of the caller's headers.
+    Belongs to the event loop that it is made in."""
 
-    def __init__(self, name: str, settings: UpstreamSettings, bounds: Bounds) -> None:
+    def __init__(self, name: str, settings: UpstreamSettings) -> None:
         self.name, self.settings = name, settings
         headers = {
             "accept-encoding": "identity",  # what is compressed has no bound on its size
@@ -29,53 +41,51 @@ class Upstream:
         }
         if settings.api_key is not None:
             headers["authorization"] = f"Bearer {settings.api_key.get_secret_value()}"
-        self._client = httpx.AsyncClient(
+        self._session = ClientSession(
             headers=headers,
-            timeout=httpx.Timeout(settings.read_seconds, connect=settings.connect_seconds),
-            limits=httpx.Limits(
-                max_connections=bounds.connections, max_keepalive_connections=KEEP_ALIVE
+            timeout=ClientTimeout(
+                total=None,
+                sock_connect=settings.connect_seconds,
+                sock_read=settings.read_seconds,
             ),
+            connector=TCPConnector(limit=0),  # each belongs to a caller, and those are counted
+            cookie_jar=DummyCookieJar(),  # one caller's answer says nothing in another's request
+            auto_decompress=False,
+            read_bufsize=HELD_BYTES,
             trust_env=False,  # the settings alone say where requests go
         )
 
     @asynccontextmanager
-    async def ask(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:
-        """The response to a request, whose body is not read yet. Raises UpstreamError or
-        OverloadedError; within the block, errors of the connection become an UpstreamError too."""
+    async def ask(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[ClientResponse]:
+        """The response to a request, whose body is not read yet. Raises UpstreamError; within the
+        block, errors of the connection become one too."""
         url = self.settings.url.rstrip("/") + path
-        request = self._client.build_request("POST", url, content=to_json(body))
+        data = io.BytesIO(to_json(body))  # is sent in pieces, however large
         try:
-            response = await self._client.send(request, stream=True)
-            try:
+            async with self._session.post(url, data=data, allow_redirects=False) as response:
                 yield response
-            finally:
-                await response.aclose()
-        except httpx.PoolTimeout:
-            raise OverloadedError("too many requests to the model server; try again") from None
-        except httpx.TimeoutException:
+        except ServerTimeoutError:
             raise UpstreamError("the model server took too long", 504) from None
-        except (httpx.HTTPError, httpx.StreamError):
+        except ClientError:
             raise UpstreamError("the model server does not answer as it should") from None
 
     def holds_secret(self, text: str) -> bool:
         """Whether a text names the key or the address of the server."""
         key = self.settings.api_key
-        secrets = [httpx.URL(self.settings.url).host]
+        secrets = [urlsplit(self.settings.url).hostname or self.settings.url]
         if key is not None and key.get_secret_value():
             secrets.append(key.get_secret_value())
         return any(secret in text for secret in secrets)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._session.close()
 
 
 class Upstreams:
     """All model servers of the settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self._all = [
-            Upstream(name, given, settings.bounds) for name, given in settings.upstreams.items()
-        ]
+        self._all = [Upstream(name, given) for name, given in settings.upstreams.items()]
 
     def serving(self, model: str) -> Upstream:
         """The one that names a model, else one that names none. Raises NotFoundError."""

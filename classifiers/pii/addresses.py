@@ -31,9 +31,23 @@ _SPECIMEN = re.compile(
 )
 
 
+# Seats of governments, courts and international bodies, and addresses of stories, which all know.
+_PUBLIC = re.compile(
+    r"1600 Pennsylvania|1[0-2] Downing|24 Sussex Dr|1 Observatory Circle|1 First St\w*,? N|"
+    r"(?:935|950|1111) (?:Pennsylvania|Constitution) Ave|2201 C St|405 (?:E|East) 42nd|"
+    r"1 United Nations Plaza|700 Pennsylvania Ave|1000 Colonial Farm|1849 C St|"
+    r"11 Wall St|55 rue du Faubourg Saint[- ]Honor|"
+    r"221B? Baker|742 Evergreen Terrace|(?:4|12) (?:Privet Dr|Grimmauld Pl)|1313 Mockingbird|"
+    r"42 Wallaby Way|1630 Revello Dr|31 Spooner",
+    re.IGNORECASE,
+)
+
+
 def _street(value: str) -> bool:
-    """Neither a specimen nor all capitals, as SQL is: ROWS BETWEEN 2 PRECEDING AND CURRENT ROW."""
-    return any(map(str.islower, value)) and not _SPECIMEN.match(value)
+    """Neither a specimen, nor what all know, nor all capitals, as SQL is: ROWS BETWEEN 2 PRECEDING
+    AND CURRENT ROW."""
+    known = _SPECIMEN.match(value) or _PUBLIC.match(value)
+    return any(map(str.islower, value)) and not known
 
 
 # What parts the lines of an address, a mail's quote signs included.

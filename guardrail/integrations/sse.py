@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from guardrail.integrations.bodies import BodyFilter, Json, Refused
+from guardrail.integrations.bodies import TOKENS, BodyFilter, Json, Refused
 from guardrail.integrations.events import LAST_EVENTS, ChatStream, ResponseStream
 from guardrail.stream import StreamFilter
 
@@ -145,13 +145,13 @@ class EventFilter:
     def _feed(self, data: bytes, *, final: bool) -> Iterator[Event]:
         if self.is_over:
             return
-        for event in self._parser.feed(data, final=final):
-            yield from self._event(event)
+        for event, body in _joined(self._parser.feed(data, final=final)):
+            yield from self._event(event, body)
             if self.is_over:
                 self.is_done = True
                 return
 
-    def _event(self, event: Event) -> Iterator[Event]:
+    def _event(self, event: Event, body: Any) -> Iterator[Event]:
         if event.data is None:
             if self._strict is None:
                 yield event
@@ -161,10 +161,6 @@ class EventFilter:
             yield event if self._strict is None else Event(DONE)
             self.is_done = True
             return
-        try:
-            body = json.loads(event.data)
-        except (ValueError, RecursionError):
-            body = None
         form = _form(body)
         if self._strict is not None and form is not self._strict:
             tells = isinstance(body, dict) and (body.get("error") or body.get("type") == "error")
@@ -237,6 +233,48 @@ class EventFilter:
             kept = {name: None for name in body if name != key}
             self._streams[key] = stream, event, kept
         return self._streams[key][0]
+
+
+def _joined(events: Iterable[Event]) -> Iterator[tuple[Event, Any]]:
+    """Each event with its body as JSON, None where it has none. What a chunk of a chat adds to the
+    content of the one before is said with that one: text is filtered in as few pieces as it
+    arrived in, however many events a server made of it."""
+    last: tuple[Event, Any] | None = None
+    for event in events:
+        try:
+            body = json.loads(event.data or "")
+        except (ValueError, RecursionError):
+            body = None
+        if last is not None and event.other == last[0].other and _adds(body, last[1]):
+            last[1]["choices"][0]["delta"]["content"] += body["choices"][0]["delta"]["content"]
+            continue
+        if last is not None:
+            yield last
+        last = event, body
+    if last is not None:
+        yield last
+
+
+def _adds(body: Any, before: Any) -> bool:
+    """Whether a chunk says no more than one piece of content, after a chunk that is like it."""
+    said, said_before = _only_content(body), _only_content(before)
+    return said is not None and said == said_before
+
+
+def _only_content(body: Any) -> Json | None:
+    """What a chunk says besides the content of its one choice; None where it is no such chunk, or
+    says something else."""
+    choices = body.get("choices") if isinstance(body, dict) else None
+    if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
+        return None
+    delta = choices[0].get("delta")
+    if not isinstance(delta, dict) or not isinstance(delta.get("content"), str):
+        return None
+    if any(value is not None for key, value in delta.items() if key != "content"):
+        return None
+    around = {key: value for key, value in body.items() if key not in ("choices", "obfuscation")}
+    beside = {k: v for k, v in choices[0].items() if k != "delta" and k not in TOKENS}
+    return around | {"choices": beside} if beside.get("finish_reason") is None else None
 
 
 def _form(body: Any) -> type[ChatStream] | type[ResponseStream] | None:

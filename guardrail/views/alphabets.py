@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from guardrail.jit import kernel
 from guardrail.text import Offsets
 from guardrail.views.decoding import as_text, put_bytes
-from guardrail.views.view import Draft, Points, Source, View, pick
+from guardrail.views.view import Draft, Int, Points, Source, View, pick
 
 # Characters of an alphabet that are worth a look: a word or two.
 FEWEST = 8
@@ -20,6 +20,8 @@ FEWEST = 8
 APART = 32
 # Characters with the same one between them, before these are taken out.
 SPACED = 24
+# And kinds of characters between letters or digits.
+VARIED = 8
 
 _TURNED = str.maketrans(
     # What looks like each letter below turned on its head.
@@ -208,27 +210,37 @@ def _plain(char: str) -> str:
 
 @kernel()
 def spaced_runs(points: Points) -> NDArray[np.int64]:
-    """Start and end of runs in which every second character is one and the same, and no letter."""
+    """Start and end of runs in which every second character is one and the same; a letter or digit
+    only where those between are of many kinds, as `nanana` is a word and `0a0a` a number."""
     out = np.empty((len(points) // SPACED + 1, 2), np.int64)
     found = 0
     index = 1
     while index + 2 < len(points):
         point = points[index]
-        if point != points[index + 2] or 48 <= point <= 57 or 65 <= point <= 90:
-            index += 1
-            continue
-        if 97 <= point <= 122 or points[index + 1] == point:
+        if point != points[index + 2] or points[index + 1] == point:
             index += 1
             continue
         end = index + 2
+        # A bit for each kind of character between.
+        kinds = np.int64(1) << np.int64(points[index + 1] & 31)
         while end + 2 < len(points) and points[end + 2] == point and points[end + 1] != point:
+            kinds |= np.int64(1) << np.int64(points[end + 1] & 31)
             end += 2
-        if end - index >= 2 * SPACED:
+        varied: Int = 0
+        if _is_plain(point):
+            for bit in range(32):
+                varied += kinds >> bit & 1
+        if end - index >= 2 * SPACED and (varied >= VARIED or not _is_plain(point)):
             out[found, 0] = index - 1
             out[found, 1] = min(end + 2, len(points))
             found += 1
         index = end + 1
     return out[:found]
+
+
+@kernel(inline=True)
+def _is_plain(point: int) -> bool:
+    return 48 <= point <= 57 or 97 <= point | 32 <= 122
 
 
 def _unspaced(source: Source, runs: list[list[int]]) -> View:

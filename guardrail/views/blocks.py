@@ -28,7 +28,7 @@ STUFFED = 13
 FOREIGN = 32
 
 # What a block shows, as bits.
-IS_ODD, IS_BACKWARD, HAS_TWINS, IS_STUFFED, IS_FOREIGN = 1, 2, 4, 8, 16
+IS_ODD, IS_BACKWARD, HAS_TWINS, IS_STUFFED = 1, 2, 4, 8
 
 # Columns of what `weigh` returns.
 START, END, LANGUAGE, ORDER, PAIRS, TWINS, NEXT_BUT_ONE, SHIFTED, FOREIGN_LETTERS = range(9)
@@ -125,7 +125,7 @@ def weigh(points: Points, kinds: Kinds, language: Weights, order: Weights) -> ND
 def signs_of_blocks(blocks: Blocks) -> tuple[NDArray[np.uint8], int]:
     """The signs of each block, and all of them together."""
     signs = np.zeros(len(blocks), np.uint8)
-    together = foreign = np.int64(0)
+    together = np.int64(0)
     language = order = 0.0
     for index in range(len(blocks)):
         row = blocks[index]
@@ -149,10 +149,7 @@ def signs_of_blocks(blocks: Blocks) -> tuple[NDArray[np.uint8], int]:
             sign |= HAS_TWINS
         if row[NEXT_BUT_ONE] >= STUFFED:
             sign |= IS_STUFFED
-        foreign += row[FOREIGN_LETTERS]
         signs[index] |= np.uint8(sign)
     for index in range(len(blocks)):
         together |= np.int64(signs[index])
-    if foreign >= FOREIGN:
-        together |= IS_FOREIGN
     return signs, together  # type: ignore[return-value]

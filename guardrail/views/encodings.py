@@ -16,7 +16,7 @@ from guardrail.jit import kernel
 from guardrail.text import Offsets
 from guardrail.views.decoding import put_bytes
 from guardrail.views.signs import SHORTEST
-from guardrail.views.view import Draft, Int, Points, Source, View
+from guardrail.views.view import Draft, Points, Source, View
 from guardrail.views.weights import EDGE, SCALE, Kinds, Weights, tables
 
 # Bits a pair that words weigh at least.
@@ -79,6 +79,7 @@ def find_encodings(source: Source) -> Iterator[View]:
         return
     text, known = source.text, tables()
     found: list[tuple[Draft, str, int, int]] = []
+    nothing: set[str] = set()
     position = 0
     for start, end in spans.tolist():
         if start < position:
@@ -87,103 +88,15 @@ def find_encodings(source: Source) -> Iterator[View]:
             continue
         pieces, end = _continued(text, start, end)
         position = end
+        run = text[start:end]
+        if run in nothing:
+            continue
         decoded = _decoded(source, pieces)
-        if decoded is not None:
+        if decoded is None:
+            nothing.add(run)
+        else:
             found.append((*decoded, start, end))
     yield from _joined(text, found)
-
-
-# --- five characters for four bytes ---------------------------------------------------------------
-
-# Characters in a row without a blank, and signs among them: more than in a path or a name.
-LONGEST_NAME, FEWEST_SIGNS = 40, 0.1
-_B85 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
-
-
-def _tables85() -> NDArray[np.uint8]:
-    """The value of each ASCII character in Ascii85 and in base85; 255: it is none of theirs."""
-    table = np.full((2, 128), _NONE, np.uint8)
-    table[0, 33:118] = np.arange(85)
-    table[1, [ord(char) for char in _B85]] = np.arange(85)
-    return table
-
-
-_TABLES85 = _tables85()
-
-
-def find_base85(source: Source) -> Iterator[View]:
-    """Views of runs of base85 and Ascii85, decoded."""
-    for start, end in dense_runs(source.points, LONGEST_NAME, FEWEST_SIGNS).tolist():
-        if source.text[start : start + 2] == "<~":
-            start, end = start + 2, end - 2
-        for table in _TABLES85:
-            data, starts, ends = unpack85(source.points, start, end, table)
-            draft = Draft(source.text)
-            if len(data) and put_bytes(draft, data, starts, ends):
-                yield draft.view("base85", "code")
-
-
-@kernel()
-def dense_runs(points: Points, shortest: int, signs: float) -> NDArray[np.int64]:
-    """Start and end of each run of so many printable characters of ASCII, of which such a share is
-    neither a letter nor a digit; one sign over and over is none."""
-    out = np.empty((len(points) // shortest + 1, 2), np.int64)
-    found = start = others = 0
-    before = np.int64(0)
-    for index in range(len(points) + 1):
-        point = np.int64(points[index]) if index < len(points) else np.int64(32)
-        if 32 < point < 127:
-            plain = 48 <= point <= 57 or 65 <= point <= 90 or 97 <= point <= 122
-            others += not plain and point != before
-            before = point
-            continue
-        if index - start >= shortest and others >= signs * (index - start):
-            out[found, 0], out[found, 1] = start, index
-            found += 1
-        start = index + 1
-        others = 0
-    return out[:found]
-
-
-@kernel()
-def unpack85(
-    points: Points, start: int, end: int, table: NDArray[np.uint8]
-) -> tuple[NDArray[np.uint8], Offsets, Offsets]:
-    """The bytes that groups of five characters hold, each with the range of its group; nothing
-    where a character is none of the encoding or they are no text."""
-    size = (end - start) * 4 // 5 + 8
-    data = np.empty(size, np.uint8)
-    starts, ends = np.empty(size, np.uint32), np.empty(size, np.uint32)
-    found = 0
-    bad: Int = 0
-    high: Int = 0
-    for group in range(start, end, 5):
-        last = min(group + 5, end)
-        value: Int = 0
-        for index in range(group, group + 5):
-            digit = np.int64(84)
-            if index < last:
-                point = points[index]
-                digit = np.int64(table[point]) if point < 128 else np.int64(_NONE)
-            if digit == _NONE:
-                return data[:0], starts[:0], ends[:0]
-            value = value * 85 + digit
-        for step in range(last - group - 1):
-            byte = value >> (24 - 8 * step) & 255
-            bad += byte < 9 or 13 < byte < 32 or byte == 127
-            high += byte > 127
-            data[found] = byte
-            starts[found], ends[found] = group, last
-            found += 1
-        if found == 24 and bad > 2:
-            return data[:0], starts[:0], ends[:0]
-    # Of random bytes one in nine is no character, and half are beyond ASCII.
-    if 32 * bad > found or 4 * high > found:
-        found = 0
-    return data[:found], starts[:found], ends[:found]
-
-
-# --- the others -----------------------------------------------------------------------------------
 
 
 def _continued(text: str, start: int, end: int) -> tuple[list[tuple[int, int]], int]:

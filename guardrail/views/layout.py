@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from guardrail.jit import kernel
+from guardrail.jit import grown, kernel
 from guardrail.views.signs import LONGEST, PIECES, SHORT
 from guardrail.views.view import Int, Points, Source, Spans, View, join, pick
 from guardrail.views.weights import reads
@@ -159,12 +159,7 @@ def line_edges(
         elif kind == 1:
             if words:
                 if found == len(out):
-                    # By hand: the assignment of a slice takes 4 s to compile.
-                    wider = np.empty((2 * found, 8), np.int64)
-                    for row in range(found):
-                        for column in range(8):
-                            wider[row, column] = out[row, column]
-                    out = wider
+                    out = grown(out)
                 if words == 1:
                     number = -1
                 size = end - start

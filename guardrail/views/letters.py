@@ -18,7 +18,6 @@ from guardrail.views.blocks import (
     END,
     HAS_TWINS,
     IS_BACKWARD,
-    IS_FOREIGN,
     IS_ODD,
     IS_STUFFED,
     LANGUAGE,
@@ -49,6 +48,10 @@ SOLVED_ONE = 0.9
 TURNED_SHORT, TURNED, TURNED_BACK = -0.3, -0.15, 0.3
 # Different letters in what is worth solving: a word over and over is not, nor is hexadecimal.
 FEWEST_LETTERS = 10
+# Names of views: all, each word and each line turned round, and the order of words; and of letters
+# that change places with near ones.
+ORDERS = ("reversed", "words reversed", "lines reversed", "word order reversed")
+MOVED = "letters moved"
 # Blocks in a row that are a language when letters are swapped.
 FEWEST_BLOCKS = 3
 # Blocks solved together: a text may change its shift on the way.
@@ -66,7 +69,7 @@ def find_letters(source: Source) -> Iterator[View]:
     if any_sign & IS_ODD:
         yield from _solved(letters, blocks, signs)
     if np.count_nonzero(signs & (IS_ODD | IS_BACKWARD)) >= FEWEST_BLOCKS:
-        yield from _swapped(source, letters, blocks)
+        yield from _in_places(source, letters, blocks)
     if any_sign & IS_BACKWARD:
         keep_turned(blocks, signs)
         for start, end in _stretches(blocks, signs, IS_BACKWARD):
@@ -76,8 +79,12 @@ def find_letters(source: Source) -> Iterator[View]:
         yield from _stuffed(source, letters, blocks, signs, HAS_TWINS, "doubled letters")
     if any_sign & IS_STUFFED:
         yield from _stuffed(source, letters, blocks, signs, IS_STUFFED, "stuffed letters")
-    if any_sign & IS_FOREIGN:
-        places = np.flatnonzero(source.points >= LATIN)
+
+
+def find_foreign(source: Source) -> Iterator[View]:
+    """Views of letters of other scripts in reverse; nothing tells whether they are."""
+    places = np.flatnonzero(source.points >= LATIN)
+    if len(places):
         yield from turned(source, int(places[0]), int(places[-1]) + 1, "layout")
 
 
@@ -150,12 +157,12 @@ def _solved(letters: Points, blocks: Blocks, signs: Signs) -> Iterator[View]:
                 yield _moved(letters, *more, name)
 
 
-def _swapped(source: Source, letters: Points, blocks: Blocks) -> Iterator[View]:
-    """Views of the stretches that are more of a language when each two letters change places."""
+def _in_places(source: Source, letters: Points, blocks: Blocks) -> Iterator[View]:
+    """Views of the stretches that are more of a language when near letters change places."""
     known = tables()
     now = blocks[:, LANGUAGE] / np.maximum(blocks[:, PAIRS], 1) / SCALE
-    for places in swapped_places(letters, 0, len(letters)):
-        # A letter moves by one place: the blocks are the same but for one at their ends.
+    for places in moved_places(letters, 0, len(letters)):
+        # A letter moves within its word: the blocks are the same but for a few at their ends.
         other = weigh(letters[places], known.kinds, known.language, known.order)[: len(blocks)]
         then = other[:, LANGUAGE] / np.maximum(other[:, PAIRS], 1) / SCALE
         better = ((then > now + BETTER) & (then > SOLVED)).astype(np.uint8)
@@ -164,17 +171,19 @@ def _swapped(source: Source, letters: Points, blocks: Blocks) -> Iterator[View]:
             if last - first >= FEWEST_BLOCKS:
                 start, end = _range(blocks, max(first - 1, 0), min(last + 1, len(blocks)))
                 if _varied(letters[start:end]):
-                    yield pick(source, places[start:end], "letters swapped", "letters")
+                    yield pick(source, places[start:end], MOVED, "letters")
 
 
 @kernel()
-def swapped_places(points: Points, start: int, end: int) -> NDArray[np.int64]:
-    """Places of points with each two of them the other way round: from the first on, from the
-    second on, and of each word."""
-    out = np.empty((3, end - start), np.int64)
-    for row in range(3):
+def moved_places(points: Points, start: int, end: int) -> NDArray[np.int64]:
+    """Places of points with each two of them the other way round, from the first on, from the
+    second on, and of each word; and with the letters of each word, whatever stands between them,
+    one place on, the last one first, and one place back."""
+    out = np.empty((5, end - start), np.int64)
+    for row in range(5):
         for index in range(start, end):
             out[row, index - start] = index
+    for row in range(3):
         index = start + (row == 1)
         while index + 1 < end:
             if row == 2 and (_is_blank(points[index]) or _is_blank(points[index + 1])):
@@ -182,6 +191,18 @@ def swapped_places(points: Points, start: int, end: int) -> NDArray[np.int64]:
                 continue
             out[row, index - start], out[row, index + 1 - start] = index + 1, index
             index += 2
+    first = last = -1
+    for index in range(start, end + 1):
+        if index == end or _is_blank(points[index]):
+            if first >= 0:
+                out[3, last - start], out[4, first - start] = first, last
+            first = last = -1
+        elif _is_letter(points[index]):
+            if first < 0:
+                first = index
+            else:
+                out[3, last - start], out[4, index - start] = index, last
+            last = index
     return out
 
 
@@ -327,19 +348,20 @@ def turned(source: Source, start: int, end: int, kind: Kind) -> Iterator[View]:
     for row, order in enumerate(turned_places(source.points, start, end)):
         # Without line breaks, that is the first one again.
         if row < 2 or 10 in source.points[start:end]:
-            yield pick(source, order, _TURNED[row], kind)
+            yield pick(source, order, ORDERS[row], kind)
     if kind == "layout":
         yield word_order(source, start, end)
-
-
-# All, each word, and each line.
-_TURNED = ("reversed", "words reversed", "lines reversed")
 
 
 def word_order(source: Source, start: int, end: int) -> View:
     """The words of a stretch from the last to the first."""
     order = turned_places(source.points, start, end)[1, ::-1]
-    return pick(source, order, "word order reversed", "layout")
+    return pick(source, order, ORDERS[-1], "layout")
+
+
+@kernel(inline=True)
+def _is_letter(point: int) -> bool:
+    return 97 <= point | 32 <= 122 or point >= 0xC0
 
 
 @kernel(inline=True)

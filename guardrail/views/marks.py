@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from guardrail.jit import kernel
+from guardrail.jit import grown, kernel
 from guardrail.views.signs import PIECES
 from guardrail.views.view import Points, Source, Spans, View, join
 
@@ -84,8 +84,7 @@ def _is(points: Points, index: int, point: int) -> bool:
 def marked_pieces(points: Points, longest: int) -> NDArray[np.int64]:
     """Rows of the kind of mark (or `_KEY`), start and end of each piece of up to so many
     characters, kind by kind no two of which overlap."""
-    capacity = 64
-    out = np.empty((capacity, 3), np.int64)
+    out = np.empty((64, 3), np.int64)
     found = 0
     length = len(points)
     # Behind the last piece of each kind, and the last opening bracket or mark that may be closed.
@@ -95,11 +94,8 @@ def marked_pieces(points: Points, longest: int) -> NDArray[np.int64]:
         point = points[index]
         if point > 96:
             continue
-        if found + 2 > capacity:
-            capacity *= 2
-            wider = np.empty((capacity, 3), np.int64)
-            wider[:found] = out[:found]
-            out = wider
+        if found + 2 > len(out):
+            out = grown(out)
         if point == 10:
             opened[:_TAG] = -1
         elif point == 34 or point == 39:

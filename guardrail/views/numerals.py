@@ -18,10 +18,10 @@ FEWEST = 12
 # Characters between two numbers of a row: a comma, a blank, `U+`.
 APART = 6
 
-# What numbers are read as: a base, and how many digits they have in it. In clean text the values
-# are seldom those of letters.
-_BASES = np.array(((2, 7, 32), (16, 2, 8), (10, 1, 7), (8, 2, 7)))
-_NAMES = ("binary", "hex", "decimal", "octal")
+# What numbers are read as: a base, how many digits they have in it, and what is added to them. In
+# clean text the values are seldom those of letters, but for the last: the place in the alphabet.
+_BASES = np.array(((2, 7, 32, 0), (16, 2, 8, 0), (10, 1, 7, 0), (8, 2, 7, 0), (10, 1, 2, 96)))
+_NAMES = ("binary", "hex", "decimal", "octal", "alphabet")
 _DASHES = str.maketrans("·•∙−–—_", "...----")
 _MORSE_TOKEN = re.compile(r"[.\-·•∙−–—_]+|[/|\n]|   +")
 _MORSE = {
@@ -91,6 +91,8 @@ def read_numbers(
                 digit = _digit(points[place])
                 fits = fits and digit < bases[row, 0]
                 value = value * bases[row, 0] + digit
+            fits = fits and (bases[row, 3] == 0 or 1 <= value <= 26)
+            value += bases[row, 3]
             values[row, count] = value
             if not fits or value > 0x10FFFF:
                 here[row, 0] = count + 1
@@ -99,7 +101,8 @@ def read_numbers(
             here[row, 1] = count + 1
             here[row, 2] += 97 <= value <= 122 or value == 32 or value >= 0xC0
             if here[row, 2] > best[row, 2]:
-                best[row] = here[row]
+                for column in range(3):  # not as a slice: see `grown`
+                    best[row, column] = here[row, column]
         starts[count] = first + begin
         ends[count] = first + index
         count += 1

@@ -15,13 +15,21 @@ from guardrail.jit import kernel
 from guardrail.views.blocks import FOREIGN, block_signs, is_foreign
 from guardrail.views.view import Int, Points
 from guardrail.views.weights import EDGE, LATIN, SCALE, tables
-from guardrail.views.words import LETTER_BITS, Packed, signs_of_words, word_tables
+from guardrail.views.words import (
+    LETTER_BITS,
+    Packed,
+    is_repeated,
+    sentences_backward,
+    signs_of_words,
+    word_tables,
+)
 
 # Runs of a code; percent signs, ampersands, backslashes and equals signs; many of one of them;
 # numbers in a row, or signs of Morse code; letters that are no language, or in another order;
 # one character between all others; what is not ASCII; lines of a list or a table; pieces in marks;
 # words in reverse, that spell letters, or with letters glued on; signs for letters;
-# many characters without a blank.
+# many characters without a blank; letters of other scripts; words again and again; numbers from
+# 1 on.
 (
     CODES,
     ESCAPES,
@@ -35,7 +43,10 @@ from guardrail.views.words import LETTER_BITS, Packed, signs_of_words, word_tabl
     WORDS,
     LEET,
     UNBROKEN,
-) = (1 << n for n in range(12))
+    SCRIPTS,
+    REPEATS,
+    COUNTS,
+) = (1 << n for n in range(15))
 
 # 12 bytes of hexadecimal, 15 of base32, 18 of base64: two or three words.
 SHORTEST = 24
@@ -45,6 +56,8 @@ MANY = 12
 SIGNS = 6
 # Pieces that may hold a passage together: with fewer, the pieces are long enough by themselves.
 PIECES = 8
+# Numbers from 1 on, before what stands between them is put together.
+COUNTED = 12
 # Longer lines are no list, and long enough to be found without those that go on where they end;
 # still longer ones are no rows of a table.
 SHORT, LONGEST = 60, 200
@@ -243,14 +256,21 @@ def look(
     word_signs, _ = signs_of_words(
         packed[:words], firsts[:words], keys, word_classes, endings, word_order, False
     )
-    if word_signs:
+    if is_repeated(packed[:words]):
+        signs |= REPEATS
+    digits = counts[49] >= 5
+    for digit in range(50, 58):
+        digits = digits and counts[digit] > 0
+    if digits and counts_on(points):
+        signs |= COUNTS
+    if word_signs or sentences_backward(points):
         signs |= WORDS
     size = _trimmed(points, line, length, classes)
     most_lines += 0 < size <= LONGEST
     if most_lines >= PIECES:
         signs |= LINES
     if all_foreign >= FOREIGN:
-        signs |= LETTERS
+        signs |= SCRIPTS
     if counts[37] or counts[38] or counts[92] or counts[61]:
         signs |= ESCAPES
         if max(counts[37], counts[35], counts[92]) >= MANY:
@@ -263,6 +283,22 @@ def look(
     if max(counts[42], counts[40], counts[91], counts[60], counts[35]) >= PIECES:
         signs |= MARKS
     return signs
+
+
+@kernel()
+def counts_on(points: NDArray[np.uint8] | Points) -> bool:
+    """Whether all numbers from 1 to `COUNTED` are in a text."""
+    seen = value = digits = 0
+    for index in range(len(points) + 1):
+        digit = np.int64(points[np.uintp(index)]) - 48 if index < len(points) else np.int64(-1)
+        if 0 <= digit <= 9:
+            value = value * 10 + int(digit) if digits < 2 else COUNTED + 1
+            digits += 1
+        elif digits:
+            if value <= COUNTED:
+                seen |= 1 << value
+            value = digits = 0
+    return seen >> 1 == (1 << COUNTED) - 1
 
 
 @kernel(inline=True)

@@ -12,11 +12,13 @@ from guardrail.findings import Finding, Span
 from guardrail.text import CanonicalText, Offsets, canonicalise
 from guardrail.views import signs
 from guardrail.views.alphabets import find_alphabets
-from guardrail.views.encodings import find_base85, find_encodings
+from guardrail.views.between import find_counted, find_repeated
+from guardrail.views.dense import find_base85, find_uuencoded
+from guardrail.views.encodings import find_encodings
 from guardrail.views.escapes import find_changed_escapes, find_escapes
 from guardrail.views.layout import find_layouts
 from guardrail.views.leet import find_leet
-from guardrail.views.letters import find_letters
+from guardrail.views.letters import MOVED, ORDERS, find_foreign, find_letters
 from guardrail.views.marks import find_marked
 from guardrail.views.numerals import find_numerals
 from guardrail.views.view import SEAM, Kind, Source, View, through
@@ -28,12 +30,16 @@ Family = Callable[[Source], Iterator[View]]
 FAMILIES: tuple[tuple[int, Family], ...] = (
     (signs.CODES, find_encodings),
     (signs.UNBROKEN, find_base85),
+    (signs.UNBROKEN, find_uuencoded),
     (signs.ESCAPES, find_escapes),
     (signs.DENSE, find_changed_escapes),
     (signs.NUMBERS, find_numerals),
     (signs.LETTERS, find_letters),
+    (signs.SCRIPTS, find_foreign),
     (signs.SPACED | signs.WIDE, find_alphabets),
     (signs.WORDS, find_words),
+    (signs.REPEATS, find_repeated),
+    (signs.COUNTS, find_counted),
     (signs.LEET, find_leet),
     (signs.MARKS, find_marked),
     (signs.LINES, find_layouts),
@@ -171,10 +177,16 @@ def _views(raw: str, outer: View | None, kinds: tuple[Kind, ...]) -> Iterator[Vi
     # One layout in another is nothing that was written; what is looked for is found by chance.
     if "layout" in kinds:
         seen &= ~(signs.LINES | signs.MARKS)
+    # Other scripts are turned round on no sign: where letters were changed, that was done before.
+    if "layout" in kinds or "letters" in kinds:
+        seen &= ~signs.SCRIPTS
     for needed, family in FAMILIES:
         if not seen & needed:
             continue
         for view in family(source):
+            # Words in reverse hold no row of numbers that the text does not hold.
+            if view.kind == "layout" and view.name in ORDERS and not seen & IN_LAYOUTS:
+                view = replace(view, plain=True)
             if outer is None:
                 yield view
             elif kinds.count(view.kind) < LIMITS[view.kind] and not _undoes(view, outer):
@@ -182,8 +194,11 @@ def _views(raw: str, outer: View | None, kinds: tuple[Kind, ...]) -> Iterator[Vi
 
 
 def _undoes(inner: View, outer: View) -> bool:
-    """Whether letters are changed twice in one way, or turned round and back."""
+    """Whether letters are changed twice in one way, or turned round and back, or by chance."""
     last = outer.name.rpartition(">")[2]
+    # Of letters that were changed once, noise is a language when near ones change places.
+    if inner.name == MOVED and outer.kind == "letters":
+        return True
     both_turned = last.endswith("reversed") and inner.name.endswith("reversed")
     return inner.kind == "letters" and (both_turned or last[:3] == inner.name[:3])
 

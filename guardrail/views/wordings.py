@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.views.letters import word_order
+from guardrail.views.pig_latin import pig_latin
 from guardrail.views.view import Draft, Source, View, pick
 from guardrail.views.weights import tables
 from guardrail.views.words import (
@@ -18,6 +19,7 @@ from guardrail.views.words import (
     NATO,
     ORDER,
     SPELLING,
+    sentences_backward,
     signs_of_words,
     split_words,
     word_tables,
@@ -30,6 +32,7 @@ DIFFERENT = 10
 # Share of the words that have the letter which all are to lose.
 MOST = 0.6
 
+_BLANKS = np.array([9, 10, 11, 12, 13, 32, 160])
 _SPELT = re.compile(rf"(?i)\b(?:x-ray|{'|'.join(SPELLING)})\b")
 
 
@@ -41,6 +44,8 @@ def find_words(source: Source) -> Iterator[View]:
         for first, last in stretches(marks, ORDER).tolist():
             first, last = max(first - AROUND, 0), min(last + AROUND, len(words))
             yield word_order(source, int(words[first, 0]), int(words[last - 1, 1]))
+    if len(words) and sentences_backward(source.letters):
+        yield word_order(source, int(words[0, 0]), int(words[-1, 1]))
     if signs & NATO:
         for first, last in stretches(marks, NATO).tolist():
             yield _spelt(source.text, int(words[first, 0]), int(words[last - 1, 1]))
@@ -49,7 +54,12 @@ def find_words(source: Source) -> Iterator[View]:
             for first, last in stretches(marks, sign).tolist():
                 first = max(first - 2, 0)
                 if len(np.unique(packed[first:last])) >= DIFFERENT:
-                    yield from _unglued(source, words[first:last], column, name)
+                    yield from _unglued(source, words, first, last, column, name)
+                    if (
+                        sign == LAST
+                        and (places := pig_latin(source, words[first:last])) is not None
+                    ):
+                        yield pick(source, places, "pig Latin", "letters")
 
 
 @kernel()
@@ -87,17 +97,30 @@ def _spelt(text: str, start: int, end: int) -> View:
     return draft.view("NATO", "code")
 
 
-def _unglued(source: Source, words: NDArray[np.int64], column: int, name: str) -> Iterator[View]:
-    """The words of a stretch without the letters that all of them begin (or end) with."""
+def _unglued(
+    source: Source, words: NDArray[np.int64], first: int, last: int, column: int, name: str
+) -> Iterator[View]:
+    """The words of a stretch and those around it without the letters that most of the stretch begin
+    (or end) with. What counts is what blanks part: a letter behind a comma is glued on as well."""
     letters = source.letters
-    start, end = int(words[0, 0]), int(words[-1, 1])
+    around = slice(max(first - AROUND, 0), last + AROUND)
+    start, end = int(words[around][0, 0]), int(words[around][-1, 1])
+    number = np.arange(len(words))[around]
+    words = words[around]
+    beyond = words[:, 0] - 1 if column == 0 else words[:, 1]
+    outside = (beyond < 0) | (beyond >= len(letters))
+    apart = outside | np.isin(letters[np.where(outside, 0, beyond)], _BLANKS)
+    words, core = words[apart], ((number >= first) & (number < last))[apart]
     stays = np.ones(end - start, np.bool_)
     for width in range(1, 4):
         # Place of the letter in each word that is long enough to lose it.
-        places = words[:, 0] + width - 1 if column == 0 else words[:, 1] - width
-        places = places[words[:, 1] - words[:, 0] >= width]
-        counts = np.bincount(letters[places] | np.uint32(32))
-        if not len(counts) or counts.max() < MOST * len(words):
+        long = words[:, 1] - words[:, 0] >= width
+        places = (words[:, 0] + width - 1 if column == 0 else words[:, 1] - width)[long]
+        known = letters[places] | np.uint32(32)
+        counts = np.bincount(known[core[long]])
+        if not len(counts) or counts.max() < MOST * np.count_nonzero(core):
             break
-        stays[places - start] = False
+        glued = known == counts.argmax()
+        stays[places[glued] - start] = False
         yield pick(source, start + np.flatnonzero(stays), name, "letters")
+        words, core = words[long][glued], core[long][glued]

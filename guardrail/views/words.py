@@ -26,8 +26,12 @@ SPELT = 24
 # A word that begins (or ends) with the same letter as one of the two before counts 1, another takes
 # 1 away. In clean answers of models 7 of 1,218 come so far.
 GLUED = 14
+# Words that come again and again, by `grow`: 12 of 24.
+REPEATED = 24
 # More does not count, so that a stretch ends where it ends.
 MOST_BACKWARD, MOST_GLUED = 3 * BACKWARD, GLUED + 8
+
+_LONGEST_WORD = 32
 
 # The signs, as bits.
 ORDER, NATO, FIRST, LAST = 1, 2, 4, 8
@@ -40,9 +44,9 @@ SPELLING = (
 )
 # fmt: on
 _IS_SPELT = 1 << 14
-_SHIFT = 51
-_SLOTS = 1 << 64 - _SHIFT
-_MULTIPLIER = 0x9E3779B97F4A7C15
+SLOT_SHIFT = 51
+_SLOTS = 1 << 64 - SLOT_SHIFT
+SLOT_STEP = 0x9E3779B97F4A7C15
 LETTER_BITS = 5
 
 Packed = NDArray[np.int64]
@@ -80,7 +84,7 @@ def word_tables() -> Words:
     # One word a slot: of two the rarer one is known by its ending, as a search would cost more than
     # it tells. They stand from the most common to the rarest.
     for word, number in {**spelling, **numbers}.items():
-        slot = (word * _MULTIPLIER & (1 << 64) - 1) >> _SHIFT
+        slot = (word * SLOT_STEP & (1 << 64) - 1) >> SLOT_SHIFT
         if not keys[slot]:
             keys[slot], classes[slot] = word, spelling.get(word, number)
     return Words(keys, classes, endings, order)
@@ -113,7 +117,7 @@ def signs_of_words(
     # Sums instead of choices: a wrong guess of the processor costs more than all of this.
     for index in range(count):
         word = packed[np.uintp(index)]
-        slot = np.uintp((np.uint64(word) * np.uint64(_MULTIPLIER)) >> np.uint64(_SHIFT))
+        slot = np.uintp((np.uint64(word) * np.uint64(SLOT_STEP)) >> np.uint64(SLOT_SHIFT))
         known = np.int64(endings[np.uintp(word & 1023)])
         known += (np.int64(classes[slot]) - known) * np.int64(keys[slot] == word)
         now = known & (_IS_SPELT - 1)
@@ -150,6 +154,59 @@ def _signs(backward: Int, spelt: Int, begins: Int, ends: Int) -> Int:
         | FIRST * (begins >= GLUED)
         | LAST * (ends >= GLUED)
     )
+
+
+@kernel(inline=True)
+def grow(packed: Packed, index: int, score: int) -> int:
+    """How the sign of words that come again and again grows with a word: 3 for one that stands up
+    to four words before, less 1 for each."""
+    word = packed[index]
+    again = False
+    for step in range(1, min(index, 4) + 1):
+        again |= packed[index - step] == word
+    return min(max(score + 3 * again - 1, 0), 2 * REPEATED)
+
+
+@kernel()
+def is_repeated(packed: Packed) -> bool:
+    """Whether words come again and again."""
+    score = 0
+    for index in range(len(packed)):
+        score = grow(packed, index, score)
+        if score >= REPEATED:
+            return True
+    return False
+
+
+@kernel()
+def sentences_backward(points: NDArray[np.uint8] | Points) -> bool:
+    """Whether a full stop stands as it does where words are in reverse: behind the second word of
+    two, the first of which begins with a capital letter, and before a small letter. So it does in 8
+    of 1,218 clean answers, in 6 of 1,907 dialogues and in 87 of 100 answers, 99 of 100 dialogues,
+    whose first 60 words are turned round, in whatever language."""
+    for index in range(2, len(points) - 2):
+        point = points[np.uintp(index)]
+        if point != 46 and point != 63:
+            continue
+        if not _parts(points[np.uintp(index + 1)]):
+            continue
+        if not 97 <= points[np.uintp(index + 2)] <= 122:
+            continue
+        # Back over the word before the stop to the first character of the one before that.
+        place = index
+        for _ in range(2):
+            place -= 1
+            least = max(place - _LONGEST_WORD, 0)
+            while place > least and not _parts(points[np.uintp(place - 1)]):
+                place -= 1
+        if 65 <= points[np.uintp(place)] <= 90:
+            return True
+    return False
+
+
+@kernel(inline=True)
+def _parts(point: Int) -> bool:
+    return bool(point == 32 or point == 10)
 
 
 @kernel()

@@ -7,6 +7,7 @@ got past the filter is added here, with a word on why it worked.
 from __future__ import annotations
 
 import base64
+import binascii
 import html
 import json
 import quopri
@@ -121,6 +122,23 @@ def morse(text: str, word: str = " / ") -> str:
     )
 
 
+def pig_latin(text: str) -> str:
+    return re.sub(
+        r"[A-Za-z]+",
+        lambda m: (
+            m[0] + "way"
+            if m[0][0] in "aeiouAEIOU"
+            else re.sub(r"^([^aeiouyAEIOUY]+|[yY])(.*)$", r"\2\1ay", m[0])
+        ),
+        text,
+    )
+
+
+def uuencoded(text: str) -> str:
+    data = text.encode()
+    return "".join(binascii.b2a_uu(data[n : n + 45]).decode() for n in range(0, len(data), 45))
+
+
 # Encodings of text into text: any two of them, one in the other, must be seen through.
 NESTING: dict[str, Callable[[str], str]] = {
     "base64": b64,
@@ -196,6 +214,27 @@ HIDDEN: dict[str, Callable[[str], str]] = {
     "a letter behind": lambda text: " ".join(f"{word}o" for word in text.split()),
     "base85": lambda text: base64.b85encode(text.encode()).decode(),
     "Ascii85": lambda text: base64.a85encode(text.encode(), adobe=True).decode(),
+    # More than a quarter of it is beyond ASCII, which was taken for chance.
+    "base85 of styled letters": lambda text: base64.b85encode(_bold(text).encode()).decode(),
+    "uuencode": uuencoded,
+    "uuencode, no blanks at the ends": lambda text: re.sub(" +\n", "\n", uuencoded(text)),
+    # What is glued on stands behind a comma, too, and was no letter of the word.
+    "a letter behind commas": lambda text: re.sub(
+        r" ", "e ", re.sub(r"(\S+ \S+ \S+)", r"\1,", text)
+    ),
+    "letters moved": lambda text: re.sub(r"(\w)(\w)", r"\2\1", text),
+    # No code and no other letters: only words that are too many.
+    "a word between": lambda text: " banana ".join(text.split()),
+    "each word twice": lambda text: " ".join(f"{word} {word}" for word in text.split()),
+    "LaTeX": lambda text: " ".join(f"\\textbf{{{word}}}" for word in text.split()),
+    # Digits are letters to canonical text.
+    "numbers between": lambda text: lines(text, lambda n, word: f"{word} {n}").replace("\n", " "),
+    "numbered and shuffled, in one line": lambda text: " ".join(
+        sorted(lines(text, lambda n, word: f"({n}) {word}", 2).splitlines(), key=len)
+    ),
+    "places in the alphabet": lambda text: " ".join(
+        "-".join(str(ord(c) - 96) for c in word if c.isalpha()) for word in text.lower().split()
+    ),
     # A number of the text before joined the row, and was of no base that the row is of.
     "hexadecimal behind a number": lambda text: "page 7 " + hexed(text, " "),
     "letters reversed": lambda text: " ".join(word[::-1] for word in text.split()),

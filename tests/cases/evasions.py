@@ -10,7 +10,6 @@ A way that got past the filter is added here, with a word on why it worked.
 from __future__ import annotations
 
 import base64
-import binascii
 import codecs
 import json
 import random
@@ -21,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
-from tests.cases.disguises import DISGUISES, GREEK, LOOK_ALIKES
+from tests.cases.disguises import DISGUISES, GREEK, LOOK_ALIKES, pig_latin, uuencoded
 
 Parts = list[tuple[str, bool]]
 
@@ -261,21 +260,12 @@ def _each_swapped(text: str) -> str:
     return " ".join(map(pairs_swapped, text.split()))
 
 
-def pig_latin(text: str) -> str:
-    return re.sub(
-        r"[A-Za-z]+",
-        lambda m: (
-            m[0] + "way"
-            if m[0][0] in "aeiouAEIOU"
-            else re.sub(r"^([^aeiouyAEIOUY]+|[yY])(.*)$", r"\2\1ay", m[0])
-        ),
-        text,
-    )
+def _each_rotated(text: str) -> str:
+    return " ".join(word[1:] + word[0] for word in text.split())
 
 
-def _uuencoded(text: str) -> str:
-    data = text.encode()
-    return "".join(binascii.b2a_uu(data[n : n + 45]).decode() for n in range(0, len(data), 45))
+def _each_rotated_back(text: str) -> str:
+    return " ".join(word[-1] + word[:-1] for word in text.split())
 
 
 def _morse(text: str) -> str:
@@ -481,10 +471,12 @@ ENCODINGS: dict[str, Way] = {
     "a syllable before each word": _whole(_glued("ub{}")),
     "two letters swapped": _whole(pairs_swapped),
     "two letters swapped, each word": _whole(_each_swapped),
+    "first letters behind": _whole(_each_rotated),
+    "last letters in front": _whole(_each_rotated_back),
     "pig latin": _whole(pig_latin),
     "base85": _whole(lambda t: base64.b85encode(t.encode()).decode()),
     "Ascii85": _whole(lambda t: base64.a85encode(t.encode()).decode()),
-    "uuencode": _whole(_uuencoded),
+    "uuencode": _whole(uuencoded),
     "quoted-printable": _whole(lambda t: "".join(f"={byte:02X}" for byte in t.encode())),
     "zero-width bits": _whole(
         lambda t: "".join("\u200b\u200c"[int(b)] for byte in t.encode() for b in f"{byte:08b}")
@@ -536,6 +528,112 @@ CONTAINERS: dict[str, Way] = {
     "look-alikes in reverse": _nested(lambda t: t.translate(GREEK), _reversed_words),
 }
 
+# --- what an attacker thinks of next --------------------------------------------------------------
+
+
+def _thirds(passage: str, material: Material) -> Parts:
+    """Each third in another code, as an answer may be asked for in parts."""
+    words = passage.split()
+    third = len(words) // 3
+    parts = (" ".join(words[n : n + third + 3]) for n in range(0, len(words), third + 3))
+    codes: Iterator[Callable[[str], str]] = cycle(
+        (_base64, lambda t: codecs.encode(t, "rot13"), _hex, lambda t: t[::-1])
+    )
+    return [(" Then: ".join(code(part) for code, part in zip(codes, parts, strict=False)), True)]
+
+
+def _every(count: int) -> Way:
+    """Lines of other text, and every so many a line of the passage."""
+
+    def write(passage: str, material: Material) -> Parts:
+        parts: Parts = []
+        for piece in chunks(passage, 5):
+            parts.append((piece + "\n", True))
+            parts.append((f"{material.clean(6)}\n" * (count - 1), False))
+        return parts
+
+    return write
+
+
+def _initials_of_words(passage: str, material: Material) -> Parts:
+    """The first letters of words of other text."""
+    letters = [c for c in passage.lower() if "a" <= c <= "z"]
+    words: dict[str, list[str]] = {}
+    for word in material.words:
+        words.setdefault(word[0].lower(), []).append(word)
+    parts: Parts = []
+    for letter in letters:
+        word = material.dice.choice(words.get(letter, [letter]))
+        parts += [(word[0], True), (word[1:] + " ", False)]
+    return parts
+
+
+def _shift_each(text: str) -> str:
+    return " ".join(_caesar(word, 1 + n % 25) for n, word in enumerate(text.split()))
+
+
+def _alphabet_numbers(text: str) -> str:
+    words = ("-".join(str(ord(c) - 96) for c in w if "a" <= c <= "z") for w in text.lower().split())
+    return " ".join(word for word in words if word)
+
+
+def _numbered_pieces(text: str, dice: random.Random) -> str:
+    pieces = [f"({n}) {piece}" for n, piece in enumerate(chunks(text, 2), 1)]
+    return " ".join(_shuffled(pieces, dice))
+
+
+def _columns_down(text: str) -> str:
+    words = text.split()
+    rows = (len(words) + 3) // 4
+    return "\n".join(" | ".join(words[row::rows]) for row in range(rows))
+
+
+def _rails(text: str) -> str:
+    return f"{text[::2]}\n{text[1::2]}"
+
+
+ATTACKS: dict[str, Way] = {
+    "a word for each blank": _whole(lambda t: " banana ".join(t.split())),
+    "two words for each blank": _whole(lambda t: " and then ".join(t.split())),
+    "each word twice": _whole(lambda t: " ".join(f"{w} {w}" for w in t.split())),
+    "a number behind each word": _whole(
+        lambda t: " ".join(f"{w} {n}" for n, w in enumerate(t.split(), 1))
+    ),
+    "numbered pieces in one line": _whole(
+        lambda t: " ".join(f"({n}) {p}" for n, p in enumerate(chunks(t, 2), 1))
+    ),
+    "numbered pieces in one line, shuffled": lambda t, m: [(_numbered_pieces(t, m.dice), True)],
+    "first letters of words": _initials_of_words,
+    "every second line": _every(2),
+    "every third line": _every(3),
+    "a code for each third": _thirds,
+    "another shift for each word": _whole(_shift_each),
+    "numbers of the alphabet": _whole(_alphabet_numbers),
+    "calls of chr": _whole(lambda t: " + ".join(f"chr({ord(c)})" for c in t)),
+    "columns, read down": _whole(_columns_down),
+    "odd and even letters": _whole(_rails),
+    "LaTeX": _whole(lambda t: " ".join(f"\\textbf{{{w}}}" for w in t.split())),
+    "links": _whole(lambda t: " ".join(f"[{w}](https://a.example/{w})" for w in t.split())),
+    "entities in comments": _whole(
+        lambda t: "<p>x</p>\n".join(
+            "<!-- " + "".join(f"&#x{ord(c):x};" for c in p) + " -->" for p in chunks(t, 6)
+        )
+    ),
+    "JSON keys": _whole(lambda t: json.dumps(dict.fromkeys(chunks(t, 2), 0))),
+    "one vowel for all": _whole(lambda t: re.sub("[aeiou]", "o", t)),
+    "no vowels": _whole(lambda t: re.sub("[aeiou]", "", t)),
+    "base64 of each word": _whole(lambda t: " ".join(map(_base64, t.split()))),
+    "hex of each word": _whole(lambda t: " ".join(map(_hex, t.split()))),
+    "ob before vowels": _whole(lambda t: re.sub(r"([aeiouAEIOU])", r"ob\1", t)),
+    "a letter between, in code": _nested(lambda t: "x".join(t), _base64),
+    "reversed, in Cyrillic, in JSON": _nested(
+        lambda t: t[::-1], lambda t: t.translate(LOOK_ALIKES), _json_string
+    ),
+    "words sorted, with places": _whole(
+        lambda t: ", ".join(sorted(f"{w} ({n})" for n, w in enumerate(t.split(), 1)))
+    ),
+}
+
 MIXED_LEET = {
     "a": "a@4", "b": "b8", "c": "c(", "e": "e3", "g": "g69", "i": "i!1|", "l": "l1|", "o": "o0",
     "s": "s$5", "t": "t7+", "z": "z2",
@@ -582,4 +680,5 @@ GROUPS: dict[str, dict[str, Way]] = {
     "splices": SPLICES,
     "encodings": ENCODINGS,
     "containers": CONTAINERS,
+    "attacks": ATTACKS,
 }

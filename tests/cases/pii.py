@@ -133,7 +133,7 @@ _ROWS = (
     ("DEA «AB1234563»", "provider_id"),
     # Addresses
     ("«12 Baker Street», London", "street_address"),
-    ("«1600 Pennsylvania Avenue NW, Washington, DC 20500»", "street_address"),
+    ("«1720 Pennsylvania Avenue NW, Washington, DC 20500»", "street_address"),
     ("«Hauptstraße 12, 10115 Berlin»", "street_address"),
     ("«12 rue de la Paix»", "street_address"),
     ("«Calle de Alcalá 45»", "street_address"),
@@ -203,6 +203,10 @@ _ROWS = (
     # What belongs to nobody: specimens of forms, numbers of companies in all of a country
     ('"street": "123 Main St"', "street_address"),
     ("«1123 Main St»", "street_address"),
+    # And what all know to be a seat of a government or of a story.
+    ("It is at 1600 Pennsylvania Avenue NW.", "street_address"),
+    ("He works at 11 Downing Street, London.", "street_address"),
+    ("She lives at «1650 Pennsylvania Avenue», they say.", "street_address"),
     ("Text is the 0345 854 7777.", "phone_number"),
     ("Text is the «0151 234 5678».", "phone_number"),
 )

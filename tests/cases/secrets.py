@@ -338,6 +338,7 @@ def structures(seed: int) -> list[Case]:
         Case(f"The password is {password} for all of them.", "password", password),
         Case(f"mysql --password={password} app", "password", password),
         Case(f'secret_key = "{(k := some("A", 50))}"', "password", k),
+        Case("userKey = '3f0c2a7e-9d41-4b1e-8c55-2b6a90d1e7f4'", "credential", "3f0c2a7e"),
         Case(f"my key, {(h := some('H', 40))}, still works", "credential", h),
         Case(f'x = "{(q := some("A", 44))}"', "high-entropy", q),
     ]
@@ -400,6 +401,8 @@ CLEAN: tuple[str, ...] = (
     "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
     "sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     "The key file has the md5 5d41402abc4b2a76b9719d911017c592.",
+    # A time and a machine.
+    'const userKey = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";',
     "request id 123e4567-e89b-12d3-a456-426614174000 took 20 ms",
     "https://cdn.jsdelivr.net/npm/bootstrap@5.3.0/dist/css/bootstrap.min.css",
     "eyJub3QiOiJhIGp3dCJ9.eyJub3QiOiJvbmUifQ is no token",

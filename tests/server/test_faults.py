@@ -27,7 +27,7 @@ from tests.server.running import Running, running
 if TYPE_CHECKING:
     from tests.servers import Postgres, Redis
 
-PATIENCE = 60
+PATIENCE = 240  # a process that starts beside others takes a minute on a busy machine
 
 
 @dataclass

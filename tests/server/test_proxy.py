@@ -157,9 +157,30 @@ def test_a_streamed_completion(
         if (body := json.loads(record.body)).get("request") == request
     ]
     assert trail[0] == ("chat.request", "forward")
-    # One that comes in a single piece is decided on once.
-    assert (("chat.decision", "refuse") in trail) == (size == 1)
+    assert {event for event, _ in trail[1:-1]} <= {"chat.decision"}
     assert trail[-1] == ("chat", "refuse")
+
+
+def test_a_decision_is_on_record_while_the_answer_goes_on(
+    proxy: Running, client: OpenAI, fake: Upstream
+) -> None:
+    before = len(bodies(proxy, "chat.decision"))
+
+    def script(handler: BaseHTTPRequestHandler) -> None:
+        events(handler, chunk(CLEAN), chunk(REFUSED, index=1))
+        end = time.monotonic() + 60
+        while len(bodies(proxy, "chat.decision")) == before and time.monotonic() < end:
+            time.sleep(0.01)
+        handler.wfile.write(chunk("", "stop") + b"data: [DONE]\n\n")
+
+    fake.script = script
+    stream = client.chat.completions.create(**ASK, n=2, stream=True)
+    said = [choice.delta.content or "" for piece in stream for choice in piece.choices]
+    assert PHRASE not in "".join(said)
+    [made] = bodies(proxy, "chat.decision")[before:]
+    ended = bodies(proxy, "chat")[-1]
+    assert (made["action"], made["request"]) == ("refuse", ended["request"])
+    assert ended["action"] == "refuse"
 
 
 def test_streamed_arguments_of_tools(client: OpenAI, fake: Upstream) -> None:
@@ -369,7 +390,7 @@ def events(handler: BaseHTTPRequestHandler, *parts: bytes | float, chunked: bool
 
 
 def chunk(said: str, finish: str | None = None, **more: Any) -> bytes:
-    choice = {"index": 0, "delta": {"content": said}, "finish_reason": finish, **more}
+    choice = {"index": 0, "delta": {"content": said}, "finish_reason": finish} | more
     body = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
     return f"data: {json.dumps({**body, 'choices': [choice]})}\n\n".encode()
 

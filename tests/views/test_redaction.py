@@ -10,7 +10,7 @@ from guardrail import Action, Guardrail
 from guardrail.indexes.build import build
 from guardrail.keys import Key
 from guardrail.views.unmask import unmask
-from tests.cases.disguises import HIDDEN, b64, caesar
+from tests.cases.disguises import HIDDEN, b64, caesar, pig_latin
 
 PASSAGE = (
     "Mrs Abigail Thornbury of Larkspur Gardens was admitted on the ninth of March with acute renal "
@@ -33,7 +33,11 @@ def rail(tmp_path_factory: pytest.TempPathFactory) -> Guardrail:
     return Guardrail.from_policy(indexes=[folder / "index"], key=key)
 
 
-@pytest.mark.parametrize("hide", HIDDEN.values(), ids=HIDDEN.keys())
+# Not every word is read as it was, but most are.
+WAYS = {**HIDDEN, "pig Latin": pig_latin}
+
+
+@pytest.mark.parametrize("hide", WAYS.values(), ids=WAYS.keys())
 def test_a_hidden_leak_leaves_nothing_behind(rail: Guardrail, hide: Callable[[str], str]) -> None:
     verdict = rail.check(f"{CLEAN * 5}\n{hide(PASSAGE)}\n{CLEAN * 5}")
     assert verdict.action >= Action.REDACT

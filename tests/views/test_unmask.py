@@ -58,6 +58,12 @@ def test_twice_hidden_is_seen(outer: str, inner: str) -> None:
     assert seen_in(f"{HOST}\n{hidden}\n{HOST}", PASSAGE)
 
 
+def test_a_letter_is_seen_between_signs_of_a_program() -> None:
+    """Between digits and brackets it was not: there are too few letters to be weighed."""
+    code = "2322 return; 2323 --__last1; 2324 --__last2; 2325 { 2326 if (__comp(__last2))"
+    assert seen_in(f"{HOST}\n{'x'.join(code)}\n{HOST}", code)
+
+
 # --- maps ----------------------------------------------------------------------------------------
 
 # What each code point is encoded as must decode to itself, so no lone surrogates; enough of them
@@ -216,6 +222,17 @@ def test_what_is_nested_too_deep_is_said_and_not_passed_over() -> None:
     masked = unmask(b64(text))
     assert masked is not None
     assert masked.unseen is not None
+
+
+def test_other_scripts_are_turned_round_once() -> None:
+    """They were again in each view that changed their letters, and clean pages were refused."""
+    page = "راهنمای دبیان برای مدیر سیستم\u200cها\nفصل 1. پروژه دبیان چیست؟ apt-get\n"
+    masked = unmask(page * 60)
+    assert masked is not None
+    assert masked.unseen is None
+    names = [view.name.split(">") for view in masked.views]
+    assert ["reversed"] in names
+    assert not any("reversed" in name[1:] for name in names)
 
 
 def test_clean_prose_has_no_views() -> None:
