@@ -59,6 +59,12 @@ class Filter:
         self.detectors = tuple(detectors)
         self._costly = tuple(d for d in detectors if isinstance(d, CostlyDetector))
         self._others = tuple(d for d in detectors if not isinstance(d, CostlyDetector))
+        self._live_scans: list[Callable[[CanonicalText, Context], Progress]] = []
+        for detector in self._others:
+            if isinstance(detector, LiveDetector):
+                self._live_scans.append(detector.scan_live)
+            if isinstance(detector, WholeDetector):
+                self._live_scans.append(detector.scan_whole)
         self.redaction = redaction or (lambda _: policy.redactor)
 
     def check(self, response: str, context: Context = EMPTY_CONTEXT) -> Verdict:
@@ -140,10 +146,12 @@ class Filter:
         open_: list[Finding] = []
         try:
             masked = unmask(text.raw)
-            settled = unfinished(text.raw)
-            for view in (*(masked.views if masked is not None else ()), *open_views(text.raw)):
-                since = _going_on_from(view, whole)
-                if since < whole:
+            settled = max(unfinished(text.raw), whole - VIEW_WAIT)
+            views = [*(masked.views if masked is not None else ()), *open_views(text.raw)]
+            going_on = [(view, since) for view in views if (since := _since(view, whole)) < whole]
+            for view, since in sorted(going_on, key=lambda pair: pair[0].first):
+                # Nothing can be open in the others that does not wait already.
+                if view.first < settled:
                     known, more = self._unsettled(view, context)
                     settled = min(settled, max(known, since))
                     open_ += [replace(f, span=Span(f.span.start, whole)) for f in more]
@@ -163,17 +171,16 @@ class Filter:
         """Of a view that goes on with its text: from where on more may be found in it, and what is
         open, as findings that start where it starts in the text."""
         if not view.is_forward:
-            return int(view.starts.min()), []
+            return view.first, []
         seen = canonicalise(view.text)
         first = len(view.text)
         open_: list[Finding] = []
-        for detector in self._others:
-            scans = [detector.scan_live] if isinstance(detector, LiveDetector) else []
-            scans += [detector.scan_whole] if isinstance(detector, WholeDetector) else []
-            for scan in scans:
-                progress = scan(seen, context)
-                first = min(first, progress.settled)
-                open_ += progress.open
+        for scan in self._live_scans:
+            progress = scan(seen, context)
+            first = min(first, progress.settled)
+            open_ += progress.open
+            if first == 0:
+                break
         place = int(view.starts[first]) if first < len(view.text) else int(view.ends[-1])
         starts = [int(view.starts[f.span.start]) for f in open_]
         return place, [
@@ -228,7 +235,7 @@ class Filter:
         return bool(decision.redactions) or decision.action is Action.REFUSE
 
 
-def _going_on_from(view: View, end: int) -> int:
+def _since(view: View, end: int) -> int:
     """From where on a view may be one with what follows the end of a text; the end if it is not."""
     order = np.argsort(view.starts, kind="stable")
     starts = np.append(view.starts[order].astype(np.int64), end)

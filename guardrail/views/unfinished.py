@@ -82,10 +82,8 @@ def _marks(raw: str) -> int:
 def _numbers(raw: str) -> int:
     """The start of what stands around the last numbers, if there are too few to count."""
     first = len(raw)
-    count = 0
-    for match in reversed(list(_NUMBER.finditer(raw))):
-        if count == 2 * COUNTED or match.end() < first - PIECE:
+    for match in list(_NUMBER.finditer(raw))[: -2 * COUNTED - 1 : -1]:
+        if match.end() < first - PIECE:
             break
         first = max(match.start() - PIECE, 0)
-        count += 1
     return first

@@ -49,6 +49,11 @@ class View:
         return self.outer_pieced or self.kind == "layout"
 
     @property
+    def first(self) -> int:
+        """The first code point of the text that is in it."""
+        return int(self.starts.min())
+
+    @property
     def is_forward(self) -> bool:
         """Whether it reads in the order of the text: what follows adds to its end."""
         return bool((self.starts[1:] >= self.starts[:-1]).all())

@@ -29,6 +29,8 @@ from guardrail.views.words import (
 
 # Words on both sides of a stretch that a view takes along.
 AROUND = 24
+# Words before a sign begins to grow.
+UNTOLD = 4
 # Different words among those that letters are glued to: a word over and over is no disguise.
 DIFFERENT = 10
 # Share of the words that have the letter which all are to lose.
@@ -78,7 +80,8 @@ def open_words(source: Source) -> int:
     for sign in (ORDER, NATO, FIRST, LAST):
         gone = np.flatnonzero(marks & sign == 0)
         starts.append(int(gone[-1]) + 1 if len(gone) else 0)
-    first = min(first, min(starts) - AROUND)
+    for start in starts:
+        first = min(first, start - (AROUND if start < len(words) else UNTOLD))
     return int(words[max(first, 0), 0])
 
 
