@@ -27,10 +27,11 @@ def search(
     starts: NDArray[np.uint32],
     facts: NDArray[np.uint32],
     least: int,
+    reach: int,
 ) -> tuple[Matches, Runs, Runs]:
     """Matches of at least `least` units; runs that lie close together in the corpus; and runs that
     continue these. Without the last the others are chained, or left out where no chain is heavy
-    enough. For the arguments see `find_matches`."""
+    enough. For the arguments see `find_matches` and `chain`."""
     none = np.empty((0, 6), np.int64)
     matches, crowd = find_matches(
         near,
@@ -51,6 +52,6 @@ def search(
     crowd.sort()
     runs = find_runs(crowd, near, units, parameters, tags, starts, facts)
     more = extend(runs, near, units, parameters, tags, starts, facts)
-    if len(more) == 0 and chain(runs, int(np.int64(parameters[0]))) < 4 * LEAST:
+    if len(more) == 0 and chain(runs, int(np.int64(parameters[0])), reach) < 4 * LEAST:
         return matches, none, none
     return matches, runs, more

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError, IndexVersionError
-from guardrail.indexes.chaining import LEAST, NO_RUNS, Runs, chain, find_runs
+from guardrail.indexes.chaining import ANYWHERE, GAP, LEAST, NO_RUNS, Runs, chain, find_runs
 from guardrail.indexes.extending import extend
 from guardrail.indexes.grams import TAG, Hashes, siphash
 from guardrail.indexes.live import live_seeds, open_runs
@@ -138,10 +138,11 @@ class Segment:
         query: Query,
         least: int,
         only: NDArray[np.bool_] | None = None,
+        reach: int = ANYWHERE,
     ) -> tuple[Matches, Runs]:
         """All maximal runs of at least `least` units that the response shares with a document, and
         the runs that lie close together in the corpus, chained; none where no chain is heavy
-        enough. With `only`, no documents but the rows that it marks."""
+        enough. With `only`, no documents but the rows that it marks. `reach`: see `chain`."""
         facts = self._facts
         if only is not None:
             facts = facts.copy()
@@ -159,10 +160,11 @@ class Segment:
             self._starts,
             facts,
             least,
+            reach,
         )
         if len(more):
             runs = _joined(runs, more)
-            if chain(runs, self.grid.gram) < 4 * LEAST:
+            if chain(runs, self.grid.gram, reach) < 4 * LEAST:
                 return matches, NO_RUNS
         return matches, runs
 
@@ -177,13 +179,13 @@ class Segment:
         return [(first, row) for first, row in rows.tolist()]
 
     def _chained(self, query: Query, seeds: Hashes, facts: NDArray[np.uint32]) -> Runs:
-        """The runs of sorted seeds, extended and chained."""
+        """The runs of sorted seeds, extended and chained as in a stream."""
         fixed = (query.tags, query.units, self._parameters, self._tags, self._starts, facts)
         runs = find_runs(seeds, *fixed)
         more = extend(runs, *fixed)
         if len(more):
             runs = _joined(runs, more)
-        chain(runs, self.grid.gram)
+        chain(runs, self.grid.gram, GAP)
         return runs
 
     def place(self, row: int, start: int, units: int) -> Place:
