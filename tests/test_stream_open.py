@@ -7,7 +7,7 @@ import base64
 import codecs
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -178,7 +178,7 @@ def test_disguises_over_many_sentences_and_lines(rail: Guardrail, name: str) -> 
 
 # Let go before they showed: lines and cells before there are enough of them, rows of more than 60
 # characters, pieces in marks, and words before their letters or their order told.
-BEGINNINGS = {
+BEGINNINGS: dict[str, Callable[[str], str]] = {
     **{name: HIDDEN[name] for name in (
         "first words", "first letters", "emphasis", "every other line", "JSON values", "comments",
         "one word a line, numbered", "keys and words", "numbers between", "a word between",
