@@ -9,6 +9,7 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import cycle
 
 import pytest
 
@@ -195,8 +196,10 @@ BEGINNINGS: dict[str, Callable[[str], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", BEGINNINGS)
-@pytest.mark.parametrize("before", [f"{CLEAN}\n\n", f"{CLEAN} So: ", "- One item\n- Another\n"])
+BEFORE = (f"{CLEAN}\n\n", f"{CLEAN} So: ", "- One item\n- Another\n")
+
+
+@pytest.mark.parametrize(("name", "before"), list(zip(BEGINNINGS, cycle(BEFORE), strict=False)))
 def test_the_beginning_of_a_disguise_waits(rail: Guardrail, name: str, before: str) -> None:
     overlap = next(d for d in rail.detectors if d.name == "overlap")
     filter_ = Filter(rail.policy, [overlap])
