@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic, perf_counter
 
+import numpy as np
+
 from guardrail.detector import (
     EMPTY_CONTEXT,
     Context,
@@ -23,14 +25,15 @@ from guardrail.policy import Policy
 from guardrail.redact import Seam, redact_parts, seams
 from guardrail.redaction import Redaction
 from guardrail.text import CanonicalText, canonicalise, join_surrogates
-from guardrail.views.unfinished import unfinished
+from guardrail.views.unfinished import open_views, unfinished
 from guardrail.views.unmask import unmask, unmasked_findings
 from guardrail.views.view import View
 
 Scan = Callable[[CanonicalText, Context], Sequence[Finding]]
 
-# Pieces of a view are at most so far apart: what goes on later is another one.
-VIEW_REACH = 256
+# Pieces of a view are at most so far apart, in code points, to a stream: what goes on later is
+# another one. And what nothing tells of in a view waits for so many at most.
+VIEW_REACH, VIEW_WAIT = 256, 6000
 
 
 class Filter:
@@ -56,6 +59,12 @@ class Filter:
         self.detectors = tuple(detectors)
         self._costly = tuple(d for d in detectors if isinstance(d, CostlyDetector))
         self._others = tuple(d for d in detectors if not isinstance(d, CostlyDetector))
+        self._live_scans: list[Callable[[CanonicalText, Context], Progress]] = []
+        for detector in self._others:
+            if isinstance(detector, LiveDetector):
+                self._live_scans.append(detector.scan_live)
+            if isinstance(detector, WholeDetector):
+                self._live_scans.append(detector.scan_whole)
         self.redaction = redaction or (lambda _: policy.redactor)
 
     def check(self, response: str, context: Context = EMPTY_CONTEXT) -> Verdict:
@@ -137,11 +146,14 @@ class Filter:
         open_: list[Finding] = []
         try:
             masked = unmask(text.raw)
-            settled = unfinished(text.raw)
-            for view in masked.views if masked is not None else ():
-                if len(view.text) and int(view.ends.max()) >= whole - VIEW_REACH:
+            settled = max(unfinished(text.raw), whole - VIEW_WAIT)
+            views = [*(masked.views if masked is not None else ()), *open_views(text.raw)]
+            going_on = [(view, since) for view in views if (since := _since(view, whole)) < whole]
+            for view, since in sorted(going_on, key=lambda pair: pair[0].first):
+                # Nothing can be open in the others that does not wait already.
+                if view.first < settled:
                     known, more = self._unsettled(view, context)
-                    settled = min(settled, whole if known is None else known)
+                    settled = min(settled, max(known, since))
                     open_ += [replace(f, span=Span(f.span.start, whole)) for f in more]
         except Exception as error:
             return Progress((), (), whole), _all_fail(self._others, reason(error))
@@ -155,23 +167,22 @@ class Filter:
                 failures += _all_fail(self._others, masked.unseen)
         return Progress(findings, open_, settled), list(dict.fromkeys(failures))
 
-    def _unsettled(self, view: View, context: Context) -> tuple[int | None, list[Finding]]:
+    def _unsettled(self, view: View, context: Context) -> tuple[int, list[Finding]]:
         """Of a view that goes on with its text: from where on more may be found in it, and what is
         open, as findings that start where it starts in the text."""
         if not view.is_forward:
-            return int(view.starts.min()), []
+            return view.first, []
         seen = canonicalise(view.text)
         first = len(view.text)
         open_: list[Finding] = []
-        for detector in self._others:
-            scans = [detector.scan_live] if isinstance(detector, LiveDetector) else []
-            scans += [detector.scan_whole] if isinstance(detector, WholeDetector) else []
-            for scan in scans:
-                progress = scan(seen, context)
-                first = min(first, progress.settled)
-                open_ += progress.open
-        place = int(view.starts[first:].min()) if first < len(view.text) else None
-        starts = [int(view.starts[f.span.start :].min()) for f in open_]
+        for scan in self._live_scans:
+            progress = scan(seen, context)
+            first = min(first, progress.settled)
+            open_ += progress.open
+            if first == 0:
+                break
+        place = int(view.starts[first]) if first < len(view.text) else int(view.ends[-1])
+        starts = [int(view.starts[f.span.start]) for f in open_]
         return place, [
             replace(f, span=Span(start, start + 1)) for f, start in zip(open_, starts, strict=True)
         ]
@@ -222,6 +233,16 @@ class Filter:
         ]
         decision = self.policy.decide(met, failures)
         return bool(decision.redactions) or decision.action is Action.REFUSE
+
+
+def _since(view: View, end: int) -> int:
+    """From where on a view may be one with what follows the end of a text; the end if it is not."""
+    order = np.argsort(view.starts, kind="stable")
+    starts = np.append(view.starts[order].astype(np.int64), end)
+    reached = np.maximum.accumulate(view.ends[order].astype(np.int64))
+    apart = np.flatnonzero(starts[1:] - reached > VIEW_REACH)
+    first = int(starts[apart[-1] + 1]) if len(apart) else int(starts[0])
+    return max(first, end - VIEW_WAIT)
 
 
 def _all_fail(detectors: Sequence[Detector], reason: str) -> list[Failure]:

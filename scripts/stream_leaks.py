@@ -137,8 +137,8 @@ def kinds() -> dict[str, tuple[str, Maker]]:
     for name, change in DISGUISES.items():
         made[f"verbatim: {name}"] = "default", disguised(change)
     made["verbatim, refused"] = "refused", disguised(lambda text: text)
-    for group in ("edits", "splices"):
-        for name, edit in GROUPS[group].items():
+    for group, ways in GROUPS.items():
+        for name, edit in ways.items():
             made[f"{group}: {name}"] = "default", way(edit)
     made["edits, refused"] = "refused", way(GROUPS["edits"]["replaced, 1 in 6"])
     for name, change in HIDDEN.items():
@@ -177,10 +177,12 @@ def leaked(planting: Planting, want: str, out: str) -> int:
 
 
 def expected(rail: Guardrail, text: str) -> str | None:
-    """What a check makes of a text; of one that is refused, what stands before. None: it passes."""
+    """What a check makes of a text; of one that is refused, what stands before the first finding
+    that acts. None: it passes."""
     verdict = rail.check(text)
     if verdict.action is Action.REFUSE:
-        return text[: min(f.span.start for f in verdict.findings if f.action is Action.REFUSE)]
+        acting = [f.span.start for f in verdict.findings if f.action >= Action.REDACT]
+        return text[: min(acting, default=0)]
     return verdict.text if verdict.action is Action.REDACT else None
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from guardrail import Action, Context, Finding, Guardrail, Policy, Span, StreamFilter
 from guardrail.detector import EMPTY_CONTEXT
 from guardrail.errors import UsageError
-from guardrail.filter import Filter
+from guardrail.filter import VIEW_WAIT, Filter
 from guardrail.indexes.build import build
 from guardrail.indexes.detectors import OverlapDetector
 from guardrail.indexes.excuses import Excuses
@@ -329,7 +329,8 @@ def test_what_is_kept_does_not_grow_with_the_stream(rails: dict[str, Guardrail])
     stream = rails["default"].open_stream()
     for number in range(3000):
         stream.feed(f"{number} bottles of beer, ")
-    assert len(stream._scanner._buffer.raw) < LOOKBACK + 3 * LONGEST_SEGMENT
+    # Words that come again may be a disguise.
+    assert len(stream._scanner._buffer.raw) < LOOKBACK + VIEW_WAIT + 3 * LONGEST_SEGMENT
     assert len(stream._redactor._text) + len(stream._shape._text) < 600
 
 

@@ -7,8 +7,9 @@ import base64
 import codecs
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import cycle
 
 import pytest
 
@@ -21,7 +22,7 @@ from guardrail.indexes.build import DEFAULT_GRID, build
 from guardrail.keys import Key
 from guardrail.policy_file import default_policy, parse_policy
 from guardrail.scanner import LONGEST_LATE, LONGEST_OPEN
-from tests.cases.disguises import HIDDEN
+from tests.cases.disguises import HIDDEN, lines
 from tests.cases.evasions import GROUPS, Material
 from tests.cases.pii import CASES as PII
 from tests.cases.secrets import TEMPLATES, fill
@@ -176,7 +177,55 @@ def test_disguises_over_many_sentences_and_lines(rail: Guardrail, name: str) -> 
     check_stream(filter_, f"{CLEAN}\n\n{HIDDEN[name](TOLD)}\n\n{CLEAN}")
 
 
-@pytest.mark.parametrize("name", ["first letters", "emphasis", "numbered and shuffled"])
+# Let go before they showed: lines and cells before there are enough of them, rows of more than 60
+# characters, pieces in marks, and words before their letters or their order told.
+BEGINNINGS: dict[str, Callable[[str], str]] = {
+    **{name: HIDDEN[name] for name in (
+        "first words", "first letters", "emphasis", "every other line", "JSON values", "comments",
+        "one word a line, numbered", "keys and words", "numbers between", "a word between",
+        "words in reverse", "a letter in front", "letters moved", "numbered and shuffled",
+    )},
+    "a syllable in front": lambda text: " ".join(f"ub{word}" for word in text.split()),
+    "rows of a program": lambda text: lines(
+        text, lambda n, word: f"    $rows[{n}] = array('key', {n}, '{word}', 'nothing at all');"
+    ),
+    "two columns": lambda text: lines(text, lambda n, word: f"{word:<20} filler{n}"),
+    "sentences in reverse": lambda text: " ".join(
+        " ".join(reversed(part.split())) for part in text.split(". ")
+    ),
+}  # fmt: skip
+
+
+BEFORE = (f"{CLEAN}\n\n", f"{CLEAN} So: ", "- One item\n- Another\n")
+
+
+@pytest.mark.parametrize(("name", "before"), list(zip(BEGINNINGS, cycle(BEFORE), strict=False)))
+def test_the_beginning_of_a_disguise_waits(rail: Guardrail, name: str, before: str) -> None:
+    overlap = next(d for d in rail.detectors if d.name == "overlap")
+    filter_ = Filter(rail.policy, [overlap])
+    text = f"{before}{BEGINNINGS[name](TOLD)}\n\n{OTHER}"
+    want = redacted(filter_.check(text).findings)
+    assert want
+    stream = StreamFilter(filter_)
+    for at in range(0, len(text), 7):
+        stream.feed(text[at : at + 7])
+    stream.flush()
+    assert want <= redacted(stream.verdict.findings)
+
+
+def test_what_is_no_disguise_goes_on(rail: Guardrail) -> None:
+    """Lists, tables and marks wait for so much of a view, and not for their end."""
+    overlap = next(d for d in rail.detectors if d.name == "overlap")
+    filter_ = Filter(rail.policy, [overlap])
+    for line in ("- Item and more of it", "| 4 | 7 | of these |", "We use **bold** words here."):
+        stream = StreamFilter(filter_)
+        for number in range(400):
+            stream.feed(f"{number} {line}\n")
+        assert not stream.refused
+        assert stream.held < 7000
+
+
+@pytest.mark.parametrize("name", ["emphasis", "numbered and shuffled"])
 def test_a_response_can_wait_as_a_whole(rail: Guardrail, name: str) -> None:
     """What shows in many lines or marks only is found before any of it is out at this pace."""
     check_stream(rail._filter, f"{CLEAN}\n\n{HIDDEN[name](TOLD)}\n\n{CLEAN}", "response")
@@ -184,9 +233,9 @@ def test_a_response_can_wait_as_a_whole(rail: Guardrail, name: str) -> None:
 
 def test_a_paragraph_waits_as_a_whole() -> None:
     stream = StreamFilter(Filter(ALL, [SecretsDetector("secrets")]), pace="paragraph")
-    assert stream.feed(f"{CLEAN}\n{CLEAN}") == ""
-    assert stream.feed(f"\n\nMore of it, {CLEAN}").startswith(CLEAN)
-    assert stream.held < 2 * len(CLEAN)
+    assert stream.feed(f"{OTHER}\n{OTHER}") == ""
+    assert stream.feed(f"\n\nMore of it, {CLEAN}").startswith(OTHER[:200])
+    assert stream.held < 2 * len(OTHER)
 
 
 def test_what_is_open_for_too_long_is_a_failure() -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from guardrail.jit import grown, kernel
 from guardrail.views.signs import LONGEST, PIECES, SHORT
 from guardrail.views.view import Int, Points, Source, Spans, View, join, pick
-from guardrail.views.weights import reads
+from guardrail.views.weights import may_read, reads
 
 Group = tuple[str, Spans]
 
@@ -47,16 +47,33 @@ _CLASSES = _classes()
 
 def find_layouts(source: Source) -> Iterator[View]:
     """Views of pieces that are laid out in a regular way."""
-    lines, signs = line_edges(source.points, _CLASSES, SHORT, LONGEST, PIECES)
+    lines, signs = line_edges(source.points, _CLASSES, SHORT, LONGEST, PIECES, False)
     groups: list[Group] = []
     if signs & _LIST:
         short = lines[lines[:, _SIGNS] & _LIST > 0]
-        groups += _edges(short)
+        groups += _edges(short, PIECES)
         if len(short) >= ACROSTIC and reads(source.points[short[:, _FIRST]]):
             yield pick(source, short[:, _FIRST], "first letters", "layout")
     if signs & (_LIST - 1):
         groups += _columns(source, lines, signs)
     yield from join(source, groups, PIECES)
+
+
+def open_layouts(source: Source) -> Iterator[View]:
+    """What `find_layouts` may find when the text goes on: views with the pieces that there are,
+    where the last lines may go on to be a list or a table, however few they are."""
+    lines, signs = line_edges(source.points, _CLASSES, SHORT, LONGEST, PIECES, True)
+    groups: list[Group] = []
+    if len(lines) and lines[-1, _SIGNS] & _LIST:
+        short = lines[lines[:, _SIGNS] & _LIST > 0]
+        groups += _edges(short, 1)
+        letters = short[:, _FIRST]
+        letters = letters[may_read(source.points[letters]) :]
+        if len(letters):
+            yield pick(source, letters, "first letters", "layout")
+    if len(lines):
+        groups += _columns(source, lines, signs & int(lines[-1, _SIGNS]), 1)
+    yield from join(source, groups, 1, 1)
 
 
 # Columns of what `line_edges` returns, and the sign of a line in a list; lower bits are those of
@@ -65,28 +82,29 @@ _START, _FIRST, _FIRST_END, _LAST, _END, _BODY, _NUMBER, _SIGNS = range(8)
 _LIST = 1 << len(_DELIMITERS)
 
 
-def _edges(lines: Spans) -> Iterator[Group]:
-    """First and last words, and every other line, of short lines; numbered ones in their order."""
+def _edges(lines: Spans, fewest: int) -> Iterator[Group]:
+    """First and last words, and every other line, of short lines; numbered ones in their order,
+    if there are so many."""
     yield "first words", lines[:, _FIRST : _FIRST_END + 1]
     yield "last words", lines[:, _LAST : _END + 1]
-    if len(lines) >= 2 * PIECES - 1:
+    if len(lines) >= 2 * fewest - 1:
         whole = lines[:, [_START, _END]]
         yield "every other line", whole[::2]
         yield "every other line", whole[1::2]
     numbered = lines[lines[:, _NUMBER] >= 0]
-    if len(numbered) >= PIECES:
+    if len(numbered) >= fewest:
         order = np.argsort(numbered[:, _NUMBER], kind="stable")
         yield "numbered", numbered[order][:, [_BODY, _END]]
 
 
-def _columns(source: Source, lines: Spans, signs: int) -> Iterator[Group]:
+def _columns(source: Source, lines: Spans, signs: int, fewest: int = PIECES) -> Iterator[Group]:
     """Columns of tables, whatever parts them."""
     for bit, mark in enumerate(_DELIMITERS):
         if signs >> bit & 1:
             rows = lines[lines[:, _SIGNS] >> bit & 1 > 0]
             cells, firsts = columns(source.points, rows, ord(mark), COLUMNS)
             for start, end in pairwise(firsts.tolist()):
-                if end - start >= PIECES:
+                if end - start >= fewest:
                     yield "column", cells[start:end]
 
 
@@ -119,14 +137,20 @@ def columns(points: Points, rows: Spans, mark: int, most: int) -> tuple[Spans, N
 
 @kernel()
 def line_edges(
-    points: Points, classes: NDArray[np.uint8], short: int, longest: int, fewest: int
+    points: Points,
+    classes: NDArray[np.uint8],
+    short: int,
+    longest: int,
+    fewest: int,
+    going_on: bool,
 ) -> tuple[Spans, int]:
     """For each line with a word in it: where its words start and end, the end of the first one, the
     start of the last one, and where it goes on behind a number at its start, and that number (-1:
     none). A number counts as no first word where another word follows. And its signs: which of
     | tab , ; : and = part its words, if it has up to `longest` characters; whether it may be one
     of a list, having up to `short`. Signs that are not
-    shared by so many lines in a row are left out; then the signs of all lines together.
+    shared by so many lines in a row are left out; then the signs of all lines together. With
+    `going_on`, more lines may follow the last ones, and a line without an end have any sign.
     """
     out = np.empty((16, 8), np.int64)
     found = words = index = marks = pending = 0
@@ -163,6 +187,8 @@ def line_edges(
                 if words == 1:
                     number = -1
                 size = end - start
+                if going_on and index > len(points):
+                    marks = 63
                 signs = marks if size <= longest else 0
                 if size <= short:
                     signs |= 64
@@ -184,7 +210,7 @@ def line_edges(
             if line < found and out[line, 7] >> bit & 1:
                 row += 1
                 continue
-            if row >= fewest:
+            if row >= fewest or (going_on and row and line == found):
                 together |= 1 << bit
             else:
                 for before in range(line - row, line):

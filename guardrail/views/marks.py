@@ -48,18 +48,27 @@ _KEY = 12
 
 def find_marked(source: Source) -> Iterator[View]:
     """Views of the pieces in one kind of mark each."""
+    yield from join(source, _groups(source, PIECES), PIECES)
+
+
+def open_marks(source: Source) -> Iterator[View]:
+    """What `find_marked` may find when the text goes on: the pieces that there are."""
+    return join(source, _groups(source, 1), 1, 1)
+
+
+def _groups(source: Source, fewest: int) -> list[tuple[str, Spans]]:
     pieces = marked_pieces(source.points, LONGEST_PIECE)
     kinds = pieces[:, 0]
     counts = np.bincount(kinds, minlength=_KEY + 1).tolist()
     groups: list[tuple[str, Spans]] = []
-    if counts[_DOUBLE] and counts[_KEY] and counts[_DOUBLE] + counts[_KEY] >= PIECES:
+    if counts[_DOUBLE] and counts[_KEY] and counts[_DOUBLE] + counts[_KEY] >= fewest:
         groups += (("keys", pieces[kinds == _KEY, 1:]), ("values", pieces[kinds == _DOUBLE, 1:]))
     kinds[kinds == _KEY] = _DOUBLE
     counts[_DOUBLE] += counts.pop()
     for kind, count in enumerate(counts):
-        if count >= PIECES and (kind != _TAG or source.text.count("</") >= PIECES):
+        if count >= fewest and (kind != _TAG or source.text.count("</") >= fewest):
             groups.append((_NAMES[kind], pieces[kinds == kind, 1:]))
-    yield from join(source, groups, PIECES)
+    return groups
 
 
 @kernel(inline=True)

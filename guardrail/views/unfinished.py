@@ -1,18 +1,25 @@
 """Where a disguise may begin that a text, as far as it has come, does not show yet.
 
-A view needs so many characters, letters or lines before it shows. What could be the first of them
-are the end of a text that is no plain words: codes, letters that are no language, short lines.
+A view needs so many characters, letters or pieces before it shows. What could be the first of them
+is the end of a text that is no plain words: codes, letters that are no language, words that do not
+stand in their order. Of lists, tables and pieces in marks, what there is of the view is asked.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import numpy as np
 
-from guardrail.views.blocks import END, LANGUAGE, ORDER, PAIRS, START, weigh
-from guardrail.views.view import Source
+from guardrail.views.between import PIECE
+from guardrail.views.blocks import LANGUAGE, ORDER, PAIRS, START, weigh
+from guardrail.views.layout import open_layouts
+from guardrail.views.marks import LONGEST_PIECE, open_marks
+from guardrail.views.signs import COUNTED
+from guardrail.views.view import Source, View
 from guardrail.views.weights import SCALE, tables
+from guardrail.views.wordings import open_words
 
 # A word that no code is made of: letters between blanks, not only those of hexadecimal digits; or a
 # letter of another script.
@@ -24,14 +31,23 @@ _WORD = re.compile(
 _PLAIN, _FORWARD = 0.5, 0.0
 # Codes show by then: binary takes 9 characters for a letter, and a passage 64 letters. And letters.
 _LONGEST_CODE, _BLOCKS = 600, 6
-# Lines that show no layout yet; how long those of a list are, and rows of a table.
-_FEW, _SHORT, _ROW = 7, 60, 200
-_LINE = re.compile(r"[^\n]*[^\W_][^\n]*")
+# What a mark may hold that is not closed yet, and so many more code points.
+_OPENING = re.compile(r"[\"'`*(\[<#/-]")
+# Numbers that may begin to count, and what stands around each.
+_NUMBER = re.compile(r"(?<!\d)\d{1,3}(?!\d)")
+
+
+def open_views(raw: str) -> Iterator[View]:
+    """The views of a text that may go on, for which there are too few pieces yet among them."""
+    source = Source(raw)
+    yield from open_layouts(source)
+    yield from open_marks(source)
 
 
 def unfinished(raw: str) -> int:
     """The code point from which on a text may be part of a disguise that does not show yet."""
-    return min(_codes(raw), _letters(raw), _lines(raw))
+    source = Source(raw)
+    return min(_codes(raw), _letters(source), open_words(source), _marks(raw), _numbers(raw))
 
 
 def _codes(raw: str) -> int:
@@ -42,28 +58,32 @@ def _codes(raw: str) -> int:
     return last
 
 
-def _letters(raw: str) -> int:
-    """The start of the last blocks of letters that weigh too little as language."""
+def _letters(source: Source) -> int:
+    """The start of the last blocks of letters that weigh too little as language, and of two before:
+    what is odd begins in the midst of one, and a view takes one more."""
     known = tables()
-    blocks = weigh(Source(raw).points, known.kinds, known.language, known.order)
+    blocks = weigh(source.letters.astype(np.uint32), known.kinds, known.language, known.order)
     size = np.maximum(blocks[:, PAIRS], 1) * SCALE
     plain = (blocks[:, LANGUAGE] >= _PLAIN * size) & (blocks[:, ORDER] >= _FORWARD * size)
-    count = len(blocks)
+    # The last one is not full.
+    count = len(blocks) - 1
     while count > len(blocks) - _BLOCKS and count and not plain[count - 1]:
         count -= 1
-    if count == len(blocks):
-        return len(raw)
-    return int(blocks[count, START]) if blocks[count, END] else len(raw)
+    return int(blocks[max(count - 2, 0), START])
 
 
-def _lines(raw: str) -> int:
-    """The start of the last short lines and rows of a table, which may be a layout that does not
-    show before there are more."""
-    start = len(raw)
-    for match in reversed(list(_LINE.finditer(raw))[-_FEW:]):
-        line = match.group()
-        row = len(line) <= _ROW and ("|" in line or "\t" in line)
-        if len(line.strip()) > _SHORT and not row:
+def _marks(raw: str) -> int:
+    """Where the line ends, or so much of it as a mark may hold."""
+    first = max(raw.rfind("\n") + 1, len(raw) - LONGEST_PIECE - 2)
+    match = _OPENING.search(raw, first)
+    return len(raw) if match is None else match.start()
+
+
+def _numbers(raw: str) -> int:
+    """The start of what stands around the last numbers, if there are too few to count."""
+    first = len(raw)
+    for match in list(_NUMBER.finditer(raw))[: -2 * COUNTED - 1 : -1]:
+        if match.end() < first - PIECE:
             break
-        start = match.start()
-    return start
+        first = max(match.start() - PIECE, 0)
+    return first

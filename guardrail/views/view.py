@@ -49,9 +49,14 @@ class View:
         return self.outer_pieced or self.kind == "layout"
 
     @property
+    def first(self) -> int:
+        """The first code point of the text that is in it."""
+        return int(self.starts.min())
+
+    @property
     def is_forward(self) -> bool:
-        """Whether it reads in the order of the text, by and large: what follows adds to its end."""
-        return len(self.starts) < 2 or bool(self.starts[0] <= self.starts[-1])
+        """Whether it reads in the order of the text: what follows adds to its end."""
+        return bool((self.starts[1:] >= self.starts[:-1]).all())
 
 
 class Source:
@@ -170,10 +175,12 @@ NUMERIC = 12
 Spans = NDArray[np.int64]
 
 
-def join(source: Source, groups: Sequence[tuple[str, Spans]], fewest: int) -> Iterator[View]:
+def join(
+    source: Source, groups: Sequence[tuple[str, Spans]], fewest: int, units: int = UNITS
+) -> Iterator[View]:
     """For each group, named, its pieces of the source (start and end in two columns), a blank
-    behind each, which belongs to the end of the piece; nothing where they are too few or too
-    small, or stand together anyway."""
+    behind each, which belongs to the end of the piece; nothing where they are too few or have too
+    few letters and digits, or stand together anyway."""
     if not groups:
         return
     sizes = np.array([len(spans) for _, spans in groups])
@@ -181,8 +188,8 @@ def join(source: Source, groups: Sequence[tuple[str, Spans]], fewest: int) -> It
     points, starts, found = _joined(source.points, every, sizes, ord(GAP))
     text = points.tobytes().decode("utf-32-le", "surrogatepass")
     ends = starts + np.uint32(1)
-    for (name, _), (first, last, apart, units, numeric) in zip(groups, found.tolist(), strict=True):
-        if apart >= fewest - 1 and units >= UNITS:
+    for (name, _), (first, last, apart, there, numeric) in zip(groups, found.tolist(), strict=True):
+        if apart >= fewest - 1 and there >= units:
             part = slice(first, last)
             plain = numeric < NUMERIC
             yield View(name, text[part], starts[part], ends[part], "layout", plain=plain)

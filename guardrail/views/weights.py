@@ -77,3 +77,35 @@ def _mean(points: Points, kinds: Kinds, language: Weights) -> float:
                 pairs += 1
             before = kind
     return weight / max(pairs, 1)
+
+
+# What the first letters of a text weigh on the average, of so many or more: as a bound that is
+# seldom passed, since what is meant to read goes up and down before it comes to its average.
+_MAY_READ, _FEW = -0.3, 16
+
+
+def may_read(points: Points) -> int:
+    """The first of the letters from which on to the last they may begin to read as a language."""
+    known = tables()
+    return _from(points, known.kinds, known.language)
+
+
+@kernel()
+def _from(points: Points, kinds: Kinds, language: Weights) -> int:
+    found = len(points)
+    weight = pairs = 0
+    after = np.int64(26)
+    for back in range(len(points)):
+        index = len(points) - 1 - back
+        point = points[index]
+        kind = np.int64(26)
+        if point < LATIN:
+            kind = np.int64(kinds[point])
+        if kind != 26:
+            if after != 26:
+                weight += language[kind, after]
+                pairs += 1
+            after = kind
+        if back < _FEW or point >= LATIN or weight > _MAY_READ * SCALE * pairs:
+            found = index
+    return found

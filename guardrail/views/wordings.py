@@ -19,6 +19,8 @@ from guardrail.views.words import (
     NATO,
     ORDER,
     SPELLING,
+    repeating_from,
+    reversible_from,
     sentences_backward,
     signs_of_words,
     split_words,
@@ -27,6 +29,8 @@ from guardrail.views.words import (
 
 # Words on both sides of a stretch that a view takes along.
 AROUND = 24
+# Words before a sign begins to grow.
+UNTOLD = 4
 # Different words among those that letters are glued to: a word over and over is no disguise.
 DIFFERENT = 10
 # Share of the words that have the letter which all are to lose.
@@ -60,6 +64,25 @@ def find_words(source: Source) -> Iterator[View]:
                         and (places := pig_latin(source, words[first:last])) is not None
                     ):
                         yield pick(source, places, "pig Latin", "letters")
+
+
+def open_words(source: Source) -> int:
+    """Where in the text begins what the views of `find_words` and of words that come again may
+    still come to hold: words through which a sign has grown to the end, though it may not count
+    yet, and those that a view takes along; and words that stand as well in reverse."""
+    packed, firsts, words = split_words(source.letters, tables().kinds)
+    if not len(words):
+        return len(source.text)
+    known = word_tables()
+    _, marks = signs_of_words(packed, firsts, *known, True)
+    first = reversible_from(packed, known.keys, known.classes, known.endings, known.order)
+    starts = [repeating_from(packed)]
+    for sign in (ORDER, NATO, FIRST, LAST):
+        gone = np.flatnonzero(marks & sign == 0)
+        starts.append(int(gone[-1]) + 1 if len(gone) else 0)
+    for start in starts:
+        first = min(first, start - (AROUND if start < len(words) else UNTOLD))
+    return int(words[max(first, 0), 0])
 
 
 @kernel()

@@ -33,6 +33,9 @@ MOST_BACKWARD, MOST_GLUED = 3 * BACKWARD, GLUED + 8
 
 _LONGEST_WORD = 32
 
+# Words that may be in reverse without a sign of it.
+UNORDERED = 60
+
 # The signs, as bits.
 ORDER, NATO, FIRST, LAST = 1, 2, 4, 8
 
@@ -176,6 +179,47 @@ def is_repeated(packed: Packed) -> bool:
         if score >= REPEATED:
             return True
     return False
+
+
+@kernel()
+def repeating_from(packed: Packed) -> int:
+    """The first of the last words through which their coming again has grown; their number if it
+    has not."""
+    score = start = 0
+    for index in range(len(packed)):
+        before = score
+        score = grow(packed, index, score)
+        if before == 0 or score == 0:
+            start = index + (score == 0)
+    return start
+
+
+@kernel()
+def reversible_from(
+    packed: Packed,
+    keys: Packed,
+    classes: NDArray[np.int16],
+    endings: NDArray[np.int16],
+    order: NDArray[np.int8],
+) -> int:
+    """The first word from which on to the last they do not weigh so much more in this order than
+    in reverse that they cannot be in reverse; of `UNORDERED` at most."""
+    found = len(packed)
+    after = np.int64(-1)
+    weight = 0
+    for back in range(min(UNORDERED, len(packed))):
+        word = packed[len(packed) - 1 - back]
+        slot = np.uintp((np.uint64(word) * np.uint64(SLOT_STEP)) >> np.uint64(SLOT_SHIFT))
+        known = np.int64(endings[np.uintp(word & 1023)])
+        if keys[slot] == word:
+            known = np.int64(classes[slot])
+        now = known & (_IS_SPELT - 1)
+        if after >= 0:
+            weight += order[now, after]
+        after = now
+        if weight <= BACKWARD:
+            found = len(packed) - 1 - back
+    return found
 
 
 @kernel()
