@@ -109,6 +109,13 @@ def calibrate(
     public: Annotated[
         str | None, typer.Option("--public", help="Texts that anyone may read.")
     ] = None,
+    background: Annotated[
+        list[str],
+        typer.Option(
+            "--background",
+            help="A public index (repeatable): what it holds is not recited, such as templates.",
+        ),
+    ] = [],  # noqa: B006 (typer copies it)
     key_file: Annotated[
         str | None,
         typer.Option("--key-file", help="The key file. Default: the variable GUARDRAIL_KEY."),
@@ -149,7 +156,9 @@ def calibrate(
         return [] if path is None else sorted(set(lines_of(path, text_field)))
 
     decoding = Decoding(temperature, top_p)
-    guardrail = Guardrail.from_policy(indexes=index, key=key_file, check_indexes=True)
+    guardrail = Guardrail.from_policy(
+        indexes=index, background=background, key=key_file, check_indexes=True
+    )
     model = load_model(target, device=device)
     scorer = MemorizationScorer(model, reference, shard, decoding=decoding.to_dict(), device=device)
     sources = Sources(texts(prompts), texts(canaries), texts(corpus), texts(public))
@@ -175,7 +184,9 @@ def _matcher(guardrail: Any) -> Callable[[str], int]:
         verdict = guardrail.check(text)
         if verdict.failures:
             raise UsageError(f"the index could not judge a text: {verdict.failures[0].reason}")
-        return max((finding.evidence.matched or 0 for finding in verdict.findings), default=0)
+        # Edited copies do not count: words of a template add up to one, in whatever order.
+        runs = [found.evidence.matched for found in verdict.findings if found.kind == "verbatim"]
+        return max((run or 0 for run in runs), default=0)
 
     return longest
 

@@ -21,9 +21,12 @@ from guardrail.classifiers.memorization.detector import MemorizationDetector
 from guardrail.classifiers.memorization.models import Model
 from guardrail.classifiers.memorization.scorer import MemorizationScorer
 from guardrail.cli.app import app
+from guardrail.cli.scoring import _matcher
 from guardrail.errors import ScoringError, UsageError
 from guardrail.filter import Filter
 from guardrail.findings import merge_spans
+from guardrail.indexes.build import build
+from guardrail.keys import PUBLIC_KEY
 from guardrail.policy_file import parse_policy
 from guardrail.segments import segment_end
 from guardrail.text import CanonicalText, canonicalise
@@ -117,6 +120,28 @@ def test_what_the_index_lacks_is_redacted(
     allowed = [rail.check(text).action for text in models.held_out[:10]]
     # A model so small writes from templates that held-out documents share.
     assert allowed.count(Action.ALLOW) >= 7
+
+
+def test_templates_and_edited_copies_do_not_count_as_recited(
+    models: Memorised, corpus: Path, tmp_path: Path
+) -> None:
+    """What confirms recitation for a calibration is a run of the private corpus, less what public
+    indexes hold."""
+    key, leak = corpus / "key", models.recited[0]
+    (tmp_path / "templates.txt").write_text(leak[:150])
+    build([str(tmp_path / "templates.txt")], tmp_path / "public", PUBLIC_KEY, jobs=1)
+    rail = Guardrail.from_policy(indexes=[corpus / "index"], key=key)
+    less = Guardrail.from_policy(
+        indexes=[corpus / "index"], background=[tmp_path / "public"], key=key
+    )
+    whole = _matcher(rail)(leak)
+    assert whole >= 100
+    assert 0 < _matcher(less)(leak) < whole
+    edited = " ".join(
+        "other" if place % 7 == 6 else word for place, word in enumerate(leak.split())
+    )
+    assert rail.check(edited).findings
+    assert _matcher(rail)(edited) < 48
 
 
 def test_a_policy_file_sets_it_all_up(
