@@ -9,6 +9,7 @@ another processor or another numba: otherwise the first use compiles what it nee
 from __future__ import annotations
 
 import base64
+import binascii
 import codecs
 import json
 from pathlib import Path
@@ -52,10 +53,12 @@ def warm_up() -> None:
         guardrail = Guardrail.from_policy(indexes=[folder / "both.index"], key=key)
         for response in _responses(text):
             guardrail.check(response)
-        stream = guardrail.open_stream()
-        for chunk in (text[:150], text[150:]):
-            stream.feed(chunk)
-        stream.flush()
+        lines = "\n".join(text.split())
+        for streamed in (text, lines):
+            stream = guardrail.open_stream()
+            for chunk in (streamed[:150], streamed[150:]):
+                stream.feed(chunk)
+            stream.flush()
 
 
 def _responses(text: str) -> list[str]:
@@ -73,6 +76,9 @@ def _responses(text: str) -> list[str]:
         base64.b64encode(text.encode()).decode(),
         base64.b64encode(text.encode("utf-16")).decode(),
         base64.b85encode(text.encode()).decode(),
+        "".join(
+            binascii.b2a_uu(text.encode()[at : at + 45]).decode() for at in range(0, len(text), 45)
+        ),
         "".join(f"\\u{ord(letter):04x}" for letter in text),
         text.translate(str.maketrans("asit", "@$!+")),
         json.dumps({"note": text.replace(" ", "\n")}),

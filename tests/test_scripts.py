@@ -204,10 +204,17 @@ WHEEL = PACKAGE | {
     f"{INFO}/METADATA": METADATA,
     **{f"{INFO}/{name}": "" for name in ("RECORD", "WHEEL", "entry_points.txt", "top_level.txt")},
     **{f"{INFO}/licenses/{name}": "" for name in ("LICENSE", "NOTICE")},
+    "guardrail/compiled/here/a.kernel": "",
 }
 SDIST_OTHERS = (
     *("CHANGELOG.md", "LICENSE", "MANIFEST.in", "NOTICE", "README.md", "constraints.txt"),
-    *("pyproject.toml", "PKG-INFO", "setup.cfg", "corpus_guardrail.egg-info/SOURCES.txt"),
+    *(
+        "pyproject.toml",
+        "setup.py",
+        "PKG-INFO",
+        "setup.cfg",
+        "corpus_guardrail.egg-info/SOURCES.txt",
+    ),
 )
 SDIST = PACKAGE | dict.fromkeys(SDIST_OTHERS, "")
 
@@ -223,7 +230,9 @@ def distributions(
     for name, text in (PACKAGE | {"pyproject.toml": PYPROJECT}).items():
         (tree / name).write_text(text, "utf-8")
     dist.mkdir()
-    with zipfile.ZipFile(dist / "corpus_guardrail-0.1.0-py3-none-any.whl", "w") as archive:
+    with zipfile.ZipFile(
+        dist / "corpus_guardrail-0.1.0-cp311-cp311-linux_x86_64.whl", "w"
+    ) as archive:
         for name, text in wheel:
             archive.writestr(name, text)
     loose = folder / "loose"

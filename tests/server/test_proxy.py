@@ -14,6 +14,7 @@ from typing import Any
 
 import openai
 import pytest
+from faker import Faker
 from openai import AsyncOpenAI, OpenAI
 
 from guardrail import Guardrail
@@ -28,6 +29,10 @@ PHRASE = "Operation Copper Heron 9"  # 24 characters, refused; SECRET is redacte
 LEAK = f"{CLEAN} {SECRET} {CLEAN}"
 REFUSED = f"{CLEAN} It is called {PHRASE}. {CLEAN}"
 BEFORE = f"{CLEAN} It is called "
+# More than waits, in a stream, for what it may be part of.
+FAKER = Faker("en_US")
+FAKER.seed_instance(5)
+PROSE = FAKER.paragraph(nb_sentences=40)
 ARGUMENTS = json.dumps({"note": SECRET, "to": ["a", 1]})
 UPSTREAM_KEY = "sk-upstream-0123456789"
 POLICY = """
@@ -167,7 +172,7 @@ def test_a_decision_is_on_record_while_the_answer_goes_on(
     before = len(bodies(proxy, "chat.decision"))
 
     def script(handler: BaseHTTPRequestHandler) -> None:
-        events(handler, chunk(CLEAN), chunk(REFUSED, index=1))
+        events(handler, chunk(CLEAN), chunk(f"{REFUSED} {PROSE}", index=1))
         end = time.monotonic() + 60
         while len(bodies(proxy, "chat.decision")) == before and time.monotonic() < end:
             time.sleep(0.01)
@@ -656,5 +661,5 @@ def test_without_a_record_nothing_leaves(proxy: Running, client: OpenAI, fake: U
 
     with pytest.raises(openai.APIError), lock_at_first(proxy, came, locked):
         read()
-    assert "".join(came).startswith(CLEAN)
+    assert CLEAN.startswith("".join(came)[:60])
     assert "Unrecorded" not in "".join(came)
