@@ -92,7 +92,7 @@ class Model:
         self._recorded: Recorded | None = None
         self._plain = self._head_is_plain()
         if device.startswith("cuda"):
-            self._recorded = Recorded(self.module.base_model)
+            self._recorded = Recorded(self.module.base_model, self.context)
 
     def encode(self, text: str) -> Tokens:
         return encode(self.tokenizer, text)

@@ -22,8 +22,9 @@ class Recorded:
     Thread-safe. Where a model cannot be recorded, it is run as it is from then on.
     """
 
-    def __init__(self, module: Any) -> None:
-        self._module = module
+    def __init__(self, module: Any, context: int) -> None:
+        """`context`: the most tokens that the module takes; padding goes no further."""
+        self._module, self._context = module, context
         self._graphs: dict[int, tuple[Any, Any, Any]] = {}
         self._pool: Any = None
         self._refused = False
@@ -36,7 +37,7 @@ class Recorded:
     def __call__(self, ids: Any) -> Any:
         """Hidden states, shape (1, tokens, width)."""
         tokens = ids.shape[1]
-        width = -(-tokens // STEP) * STEP
+        width = max(tokens, min(-(-tokens // STEP) * STEP, self._context))
         with self._lock:
             if width not in self._graphs:
                 try:

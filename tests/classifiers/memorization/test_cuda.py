@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from guardrail.classifiers.memorization.models import load_model
 from guardrail.classifiers.memorization.recorded import STEP, WIDEST, Recorded
@@ -39,7 +39,7 @@ def row(tokens: int, seed: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("tokens", [1, 2, STEP - 1, STEP, STEP + 1, 500, WIDEST])
 def test_a_row_has_the_states_that_the_model_gives_it(module: torch.nn.Module, tokens: int) -> None:
-    recorded = Recorded(module)
+    recorded = Recorded(module, 2048)
     with torch.inference_mode():
         for seed in range(3):  # what an earlier row left to the right of a shorter one is not seen
             ids = row(tokens, seed)
@@ -50,14 +50,24 @@ def test_a_row_has_the_states_that_the_model_gives_it(module: torch.nn.Module, t
             )
 
 
+def test_padding_stays_within_the_context() -> None:
+    """A table of positions that ends at the context would be read past its end."""
+    config = GPT2Config(vocab_size=300, n_positions=100, n_embd=64, n_layer=2, n_head=4)
+    module = GPT2LMHeadModel(config).base_model.to(torch.device("cuda")).eval()
+    recorded, ids = Recorded(module, 100), row(90, 1)
+    with torch.inference_mode():
+        wanted = module(ids, use_cache=False).last_hidden_state
+        torch.testing.assert_close(recorded(ids), wanted, rtol=1e-3, atol=1e-4)
+
+
 def test_wider_rows_and_several_rows_are_not_recorded(module: torch.nn.Module) -> None:
-    recorded = Recorded(module)
+    recorded = Recorded(module, 2048)
     assert not recorded.takes(row(WIDEST + 1, 0))
     assert not recorded.takes(torch.zeros(2, 5, dtype=torch.long, device="cuda"))
 
 
 def test_threads_do_not_get_one_another_s_states(module: torch.nn.Module) -> None:
-    recorded, wrong = Recorded(module), []
+    recorded, wrong = Recorded(module, 2048), []
 
     def work(seed: int) -> None:
         with torch.inference_mode():
@@ -82,7 +92,7 @@ def test_a_module_that_cannot_be_recorded_runs_as_it_is(module: torch.nn.Module)
                 raise AssertionError
             return module(ids, use_cache=use_cache)
 
-    recorded, ids = Recorded(Asking()), row(30, 1)
+    recorded, ids = Recorded(Asking(), 2048), row(30, 1)
     with torch.inference_mode():
         for _ in range(2):
             wanted = module(ids, use_cache=False).last_hidden_state
