@@ -14,7 +14,6 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
-    ServerTimeoutError,
     TCPConnector,
 )
 from pydantic_core import to_json
@@ -44,7 +43,7 @@ class Upstream:
         self._session = ClientSession(
             headers=headers,
             timeout=ClientTimeout(
-                total=None,
+                total=settings.answer_seconds,
                 sock_connect=settings.connect_seconds,
                 sock_read=settings.read_seconds,
             ),
@@ -64,7 +63,7 @@ class Upstream:
         try:
             async with self._session.post(url, data=data, allow_redirects=False) as response:
                 yield response
-        except ServerTimeoutError:
+        except TimeoutError:
             raise UpstreamError("the model server took too long", 504) from None
         except ClientError:
             raise UpstreamError("the model server does not answer as it should") from None
