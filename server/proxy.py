@@ -150,7 +150,7 @@ class Exchange:
             self._bodies.deadline = deadline
             body = json.loads(data)
             made = self._bodies.body(body) if self._interface.form else vectors(body)
-            return json.dumps(made).encode()
+            return json.dumps(made, allow_nan=False).encode()
 
         try:
             made = await self._run(len(data), filtered)

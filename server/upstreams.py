@@ -59,7 +59,8 @@ class Upstream:
         """The response to a request, whose body is not read yet. Raises UpstreamError; within the
         block, errors of the connection become one too."""
         url = self.settings.url.rstrip("/") + path
-        data = io.BytesIO(to_json(body))  # is sent in pieces, however large
+        # Sent in pieces, however large. 1e999 is JSON, and infinite here, which is none.
+        data = io.BytesIO(to_json(body, inf_nan_mode="null"))
         try:
             async with self._session.post(url, data=data, allow_redirects=False) as response:
                 yield response
