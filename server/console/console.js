@@ -78,8 +78,13 @@ function row(cells, numbers) {
 }
 
 function show(text, verdict) {
-  const failed = verdict.failures.map((f) => f.detector).join(", ");
+  const failed = verdict.failures.map((f) => `${f.detector} (${f.reason})`).join(", ");
   say(SAID[verdict.action] + (failed ? ` Could not judge: ${failed}.` : ""), verdict.action);
+  const judged = Object.entries(verdict.coverage)
+    .filter(([, share]) => share < 1)
+    .map(([name, share]) => ` Judged by ${name}: ${Math.floor(share * 100)} %.`);
+  const count = Array.from(text).length;
+  at("record").textContent = `${count} characters, on record as ${verdict.id}.${judged.join("")}`;
   mark(text, verdict.findings);
   at("safe").textContent = verdict.text;
   const rows = verdict.findings.map((f) =>

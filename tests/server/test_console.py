@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -72,9 +73,11 @@ def test_a_leak_is_shown_where_it_stands(
     assert "<b>Anything</b>" in page.inner_text("#safe")
     assert "note.txt" in page.inner_text("#findings tbody")
     assert "overlap" in page.inner_text("#timings")
+    request = json.loads(server.records("check")[-1].body)["request"]
+    assert request in page.inner_text("#record")
     assert page.locator("#verdict:focus").count() == 1
     width = page.viewport_size["width"] if page.viewport_size else 0
-    for part in ("h1", "#response", "#said", "#marked", "#safe", ".wide", "#timings"):
+    for part in ("h1", "#response", "#said", "#record", "#marked", "#safe", ".wide", "#timings"):
         box = page.locator(part).bounding_box()
         assert box is not None
         assert box["x"] >= 0
