@@ -47,7 +47,8 @@ class PatternRule:
     and no more than `reach` characters lie before the first of these or after the last.
 
     `starts`: every match starts with one of `needs`, or where there are none with the first of a
-    run of digits, or at most `back` characters before it; the rule is tried there only.
+    run of digits, or at most `back` characters before it, but never with a blank; the rule is tried
+    there only.
 
     `check` gets the value and says whether it can be one: a checksum, a range, a list.
     `score` (0 to 1) holds for a value without context; at 0 there is no finding without.
@@ -190,6 +191,8 @@ class PatternEngine:
                 for start in cluster.runs:
                     for place in range(max(0, start - tier.back), start + 1):
                         if place and ((char := text[place - 1]).isalnum() or char == "_"):
+                            continue
+                        if place < start and text[place].isspace():
                             continue
                         if tier.any(text, place) is not None:
                             for rule in tier.rules:

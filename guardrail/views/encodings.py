@@ -289,10 +289,14 @@ def probe(
     """
     best = 0
     answer = (-1, 0, 0, 0, 0)
+    # All digits of hexadecimal: no other code has such runs, and shifted they would be others.
+    digits = True
+    for point in head:
+        digits = digits and tables[1, point] != 255
     for turned in range(2):
         sample = tail if turned else head
-        for variant in range(27):
-            for row in range(5):
+        for variant in range(1 if digits else 27):
+            for row in range(2 if digits else 5):
                 bits = (1, 4, 5, 5, 6)[row]
                 phases = 1
                 if variant == 0:
@@ -331,9 +335,10 @@ def probe(
                                 )
                                 good += weights[byte]
                                 bad += weights[byte] < 0
+                            # What was not changed may begin with a byte order mark.
                             if (
-                                (total == 4 and good <= -4)
-                                or (total == 8 and good <= 8)
+                                (total == 4 and good <= (6 if variant + turned else -4))
+                                or (total == 8 and good <= (16 if variant + turned else 8))
                                 or (total == 16 and good <= 30)
                             ):
                                 break
