@@ -150,8 +150,10 @@ CONTACT = (
     ),
     PatternRule(
         "phone_international", "phone_number",
-        rf"(?<![\w+])(?:\+|00)[ (]?[1-9](?:[ ().\-/]{{0,2}}\d){{6,14}}{_EXTENSION}(?!\w|-\d)", 0.9,
-        digits=7, starts=True, back=3, check=_international,
+        # Neither a sum nor a number with a decimal.
+        r"(?<![\w+])(?:\+(?! )|(?<![\w)] )\+|00)[ (]?[1-9](?:[ ().\-/]{0,2}\d){6,14}(?<!\.\d)"
+        rf"{_EXTENSION}(?!\w|-\d|\.\d(?!\d))",
+        0.9, digits=7, starts=True, back=3, check=_international,
     ),
     PatternRule(
         "phone_north_american", "phone_number",

@@ -159,9 +159,9 @@ def _solved(letters: Points, blocks: Blocks, signs: Signs) -> Iterator[View]:
 def _in_places(source: Source, letters: Points, blocks: Blocks, signs: Signs) -> Iterator[View]:
     """Views of the stretches that are more of a language when near letters change places."""
     known = tables()
-    # What is in reverse reads a little better when near letters change places, and best turned back.
-    now = blocks[:, LANGUAGE] - np.minimum(blocks[:, ORDER], 0)
-    now = now / np.maximum(blocks[:, PAIRS], 1) / SCALE
+    # What is in reverse reads better when near letters change places, and best turned back.
+    read = blocks[:, LANGUAGE] - np.minimum(blocks[:, ORDER], 0)
+    now = read / np.maximum(blocks[:, PAIRS], 1) / SCALE
     for first, last in _rows(signs & (IS_ODD | IS_BACKWARD) > 0, blocks):
         begin, stop = _range(blocks, first, last)
         for places in begin + moved_places(letters[begin:stop], 0, stop - begin):
