@@ -68,13 +68,13 @@ def _weights() -> NDArray[np.int8]:
     return weights
 
 
-_TABLES = _tables()
+TABLES = _tables()
 _WEIGHTS = _weights()
 
 
 def find_encodings(source: Source) -> Iterator[View]:
     """Views of a text in which runs of base64, base32 and hexadecimal are decoded in place."""
-    spans = find_runs(source.points, _TABLES, SHORTEST)
+    spans = find_runs(source.points, TABLES, SHORTEST)
     if not len(spans):
         return
     text, known = source.text, tables()
@@ -91,11 +91,11 @@ def find_encodings(source: Source) -> Iterator[View]:
         run = text[start:end]
         if run in nothing:
             continue
-        decoded = _decoded(source, pieces)
-        if decoded is None:
+        part = decoded(source, pieces)
+        if part is None:
             nothing.add(run)
         else:
-            found.append((*decoded, start, end))
+            found.append((*part, start, end))
     yield from _joined(text, found)
 
 
@@ -132,7 +132,7 @@ def _joined(text: str, found: list[tuple[Draft, str, int, int]]) -> Iterator[Vie
         first = last + 1
 
 
-def _decoded(source: Source, pieces: list[tuple[int, int]]) -> tuple[Draft, str] | None:
+def decoded(source: Source, pieces: list[tuple[int, int]]) -> tuple[Draft, str] | None:
     """What a run holds, and the name of its encoding, or None where it holds no text."""
     if len(pieces) == 1:
         places = np.arange(*pieces[0])
@@ -173,7 +173,7 @@ def _decode(draft: Draft, points: Points, places: NDArray[np.int64]) -> str | No
     if points.min() == points.max():
         return None
     row, shift, mirrored, turned, phase = probe(
-        points[:SAMPLE], points[-SAMPLE:][::-1].copy(), _TABLES, _WEIGHTS
+        points[:SAMPLE], points[-SAMPLE:][::-1].copy(), TABLES, _WEIGHTS
     )
     if row < 0:
         return None
@@ -186,7 +186,7 @@ def _decode(draft: Draft, points: Points, places: NDArray[np.int64]) -> str | No
         name = f"reversed>{name}"
     bits = _BITS[row]
     data, starts, ends, plain = unpack(
-        changed[phase:], places[phase:], _TABLES[row], bits, _GROUP[bits]
+        changed[phase:], places[phase:], TABLES[row], bits, _GROUP[bits]
     )
     if plain:
         draft.put(data.tobytes().decode("ascii"), starts, ends)

@@ -17,6 +17,7 @@ from guardrail.views.between import find_counted, find_repeated
 from guardrail.views.dense import find_base85, find_uuencoded
 from guardrail.views.encodings import find_encodings
 from guardrail.views.escapes import find_changed_escapes, find_escapes
+from guardrail.views.groups import find_grouped
 from guardrail.views.layout import find_layouts
 from guardrail.views.leet import find_leet
 from guardrail.views.letters import MOVED, ORDERS, find_foreign, find_letters
@@ -36,6 +37,7 @@ FAMILIES: tuple[tuple[int, Family], ...] = (
     (signs.DENSE, find_changed_escapes),
     (signs.NUMBERS, find_numerals),
     (signs.LETTERS, find_letters),
+    (signs.LETTERS, find_grouped),
     (signs.SCRIPTS, find_foreign),
     (signs.SPACED | signs.WIDE, find_alphabets),
     (signs.WORDS, find_words),
