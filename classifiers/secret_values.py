@@ -148,7 +148,7 @@ def looks_random(value: str) -> bool:
     letters = sum(map(str.isalpha, value))
     if not digits or not letters or is_placeholder(value) or entropy(value) < 2.7:
         return False
-    if 2 * sum(ord(b) - ord(a) == 1 for a, b in pairwise(value)) > len(value):
+    if 8 * sum(ord(b) - ord(a) == 1 for a, b in pairwise(value)) > 7 * len(value):
         return False  # an alphabet
     if is_uuid(value):
         return not is_dated_uuid(value)
