@@ -13,11 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import ahocorasick
 
 from guardrail.classifiers.plain import plain
+from guardrail.detector import SURE
 from guardrail.errors import UsageError
 
 CONTEXT_BEFORE = 60
@@ -45,7 +47,8 @@ class PatternRule:
     and no more than `reach` characters lie before the first of these or after the last.
 
     `starts`: every match starts with one of `needs`, or where there are none with the first of a
-    run of digits, or at most `back` characters before it; the rule is tried there only.
+    run of digits, or at most `back` characters before it, but never with a blank; the rule is tried
+    there only.
 
     `check` gets the value and says whether it can be one: a checksum, a range, a list.
     `score` (0 to 1) holds for a value without context; at 0 there is no finding without.
@@ -143,6 +146,18 @@ class PatternEngine:
             hits = [hit._replace(start=offsets[hit.start], end=offsets[hit.end]) for hit in hits]
         return resolve(hits, len(raw))
 
+    @cached_property
+    def _sure(self) -> PatternEngine:
+        """The rules that may be certain."""
+        return PatternEngine([r for r in self.rules if max(r.score, r.context_score) >= SURE])
+
+    def scan_pieces(self, raw: str, first: int) -> list[Hit]:
+        """The same of what stands before `first`; and behind that all values with a score of at
+        least `SURE`, which nothing that scores less can take the place of."""
+        sure = self._sure.scan(raw[first:])
+        behind = [h._replace(start=h.start + first, end=h.end + first) for h in sure]
+        return (self.scan(raw[:first]) if first else []) + behind
+
     def _at_literals(self, text: str, rules: dict[_Compiled, None], hits: list[Hit]) -> None:
         """Run the rules that start with a literal, and add those to `rules` that may match because
         of one."""
@@ -176,6 +191,8 @@ class PatternEngine:
                 for start in cluster.runs:
                     for place in range(max(0, start - tier.back), start + 1):
                         if place and ((char := text[place - 1]).isalnum() or char == "_"):
+                            continue
+                        if place < start and text[place].isspace():
                             continue
                         if tier.any(text, place) is not None:
                             for rule in tier.rules:
@@ -338,7 +355,8 @@ def resolve(hits: Iterable[Hit], length: int) -> list[Hit]:
 
 # --- digits -----------------------------------------------------------------------------------
 
-_RUN, _ASCII_RUN = re.compile(r"\d+"), re.compile(r"[0-9]+")
+# Not `\d+`: only what begins with one of some characters is searched for quickly.
+_RUN, _ASCII_RUN = re.compile(r"\d\d*"), re.compile(r"[0-9][0-9]*")
 
 
 class Cluster(NamedTuple):

@@ -9,6 +9,7 @@ import math
 import re
 import zlib
 from collections import Counter
+from itertools import pairwise
 
 # What people write where a secret belongs: in a token of a published format, and anywhere.
 _BLANKED = re.compile(
@@ -35,7 +36,7 @@ _ORDINARY = re.compile(
     r"current|confirm|enter|invalid|incorrect|wrong|required|must|please|should|the|wallet|"
     r"test(?:ing)?|demo|admin|root|guest|default|temp|none|null|nil|undefined|true|false|string|"
     r"str|text|value|super|strong|secure|securely|safe|random|generated?|private|public|some|any|"
-    r"this|is|a|an|of|for|to|and|or|not|no|db|database|mysql|postgres|postgresql|mongo|redis|app|"
+    r"this|is|an?(?![a-z])|of|for|to|and|or|not|no|db|database|mysql|postgres|postgresql|mongo|redis|app|"
     r"hash(?:ed)?|encrypted|plain|auth|bearer|basic|client|access|refresh|jwt|session|field|name|"
     r"type|input|form|email|id|data|here|very|long|hello|world|foo|bar|baz|qwerty|abc|letmein|"
     r"correct|horse|battery|staple|monkey|dragon|welcome|hunter|example|fake",
@@ -147,6 +148,8 @@ def looks_random(value: str) -> bool:
     letters = sum(map(str.isalpha, value))
     if not digits or not letters or is_placeholder(value) or entropy(value) < 2.7:
         return False
+    if 8 * sum(ord(b) - ord(a) == 1 for a, b in pairwise(value)) > 7 * len(value):
+        return False  # an alphabet
     if is_uuid(value):
         return not is_dated_uuid(value)
     if _HEXADECIMAL.fullmatch(value):

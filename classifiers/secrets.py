@@ -50,6 +50,10 @@ class SecretsDetector:
         """See `Detector.scan`."""
         return self._findings(self._engine.scan(text.raw))
 
+    def scan_pieces(self, text: CanonicalText, context: Context, first: int) -> Sequence[Finding]:
+        """See `PiecesDetector`."""
+        return self._findings(self._engine.scan_pieces(text.raw, first))
+
     def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
         """See `WholeDetector`: what is open are values that may not have ended."""
         hits = self._engine.scan(text.raw)

@@ -12,6 +12,11 @@ from guardrail.text import CanonicalText
 
 T = TypeVar("T")
 
+# The score from which on a finding counts that names no document, where pieces of a text were put
+# together: such pieces of clean text make addresses, telephone numbers and passwords (scores to
+# 0.9): 16 in 1,218 answers of models.
+SURE = 0.95
+
 
 @dataclass(frozen=True, slots=True)
 class Entitlements:
@@ -106,6 +111,19 @@ class Progress:
     open: Sequence[Finding]
     settled: int
     needed: int | None = None
+
+
+@runtime_checkable
+class PiecesDetector(Detector, Protocol):
+    """A detector that is quicker where only what is certain counts.
+
+    `scan_pieces` gives what `scan` does, but that of what begins at code point `first` or later it
+    may leave out what has a score under `SURE`; nothing reaches over that place.
+    """
+
+    def scan_pieces(
+        self, text: CanonicalText, context: Context, first: int
+    ) -> Sequence[Finding]: ...
 
 
 @runtime_checkable

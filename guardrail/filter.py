@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from time import monotonic, perf_counter
 
 import numpy as np
@@ -15,6 +16,7 @@ from guardrail.detector import (
     CostlyDetector,
     Detector,
     LiveDetector,
+    PiecesDetector,
     Progress,
     Unfinished,
     WholeDetector,
@@ -26,7 +28,7 @@ from guardrail.redact import Seam, redact_parts, seams
 from guardrail.redaction import Redaction
 from guardrail.text import CanonicalText, canonicalise, join_surrogates
 from guardrail.views.unfinished import open_views, unfinished
-from guardrail.views.unmask import unmask, unmasked_findings
+from guardrail.views.unmask import Unmasked, unmask, unmasked_findings
 from guardrail.views.view import View
 
 Scan = Callable[[CanonicalText, Context], Sequence[Finding]]
@@ -59,6 +61,10 @@ class Filter:
         self.detectors = tuple(detectors)
         self._costly = tuple(d for d in detectors if isinstance(d, CostlyDetector))
         self._others = tuple(d for d in detectors if not isinstance(d, CostlyDetector))
+        self._in_views = tuple(
+            (d.name, d.scan, d.scan_pieces if isinstance(d, PiecesDetector) else None)
+            for d in self._others
+        )
         self._live_scans: list[Callable[[CanonicalText, Context], Progress]] = []
         for detector in self._others:
             if isinstance(detector, LiveDetector):
@@ -119,7 +125,7 @@ class Filter:
             failures += _all_fail(self._others, reason(error))
         timings["views"] = perf_counter() - began
         if masked is not None:
-            found, failed = self._detect(masked.text, context, timings)
+            found, failed = self._detect_views(masked, context, timings)
             findings += unmasked_findings(masked, found, findings)
             failures += failed
             if masked.unseen is not None:
@@ -161,7 +167,7 @@ class Filter:
         failures: list[Failure] = []
         if masked is not None:
             plain, _ = self._detect(text, context, {})
-            found, failures = self._detect(masked.text, context, {})
+            found, failures = self._detect_views(masked, context, {})
             findings = unmasked_findings(masked, found, plain)
             if masked.unseen is not None:
                 failures += _all_fail(self._others, masked.unseen)
@@ -216,6 +222,16 @@ class Filter:
             ended = perf_counter()
             timings[name] = timings.get(name, 0.0) + ended - began
         return findings, failures
+
+    def _detect_views(
+        self, masked: Unmasked, context: Context, timings: dict[str, float]
+    ) -> tuple[list[Finding], list[Failure]]:
+        """What is found in views, but for what would not count in them."""
+        scans = [
+            (name, scan if pieces is None else partial(pieces, first=masked.pieces))
+            for name, scan, pieces in self._in_views
+        ]
+        return self._detect(masked.text, context, timings, scans)
 
     def _leaks(self, redacted: str, seams: list[Seam], context: Context) -> bool:
         """Whether a redacted text must still not leave: what stood on the two sides of a removed

@@ -23,6 +23,7 @@ import gzip
 import json
 import multiprocessing
 import random
+import shutil
 import statistics
 import sys
 import tempfile
@@ -52,6 +53,7 @@ from evasion_peers import (  # noqa: E402
 from evasion_report import (  # noqa: E402
     AIMS,
     BY_LENGTH,
+    CHARTED,
     LENGTHS,
     OURS,
     WITH_PASSAGES,
@@ -63,11 +65,13 @@ from evasion_report import (  # noqa: E402
 )
 from numpy.typing import NDArray  # noqa: E402
 
-from guardrail import Guardrail, default_policy, load_key, new_key, write_key  # noqa: E402
+from guardrail import Guardrail, load_key, new_key, write_key  # noqa: E402
+from guardrail.detector import EMPTY_CONTEXT  # noqa: E402
+from guardrail.errors import CorpusIndexError  # noqa: E402
+from guardrail.filter import Filter  # noqa: E402
 from guardrail.findings import Action, Verdict  # noqa: E402
 from guardrail.indexes.build import DEFAULT_GRID, build  # noqa: E402
-from guardrail.indexes.detectors import OverlapDetector  # noqa: E402
-from guardrail.indexes.watched import WatchedIndex  # noqa: E402
+from guardrail.text import canonicalise  # noqa: E402
 from tests.cases.evasions import GROUPS, Material, Parts, Way  # noqa: E402
 
 OUT = ROOT / "docs" / "benchmarks"
@@ -75,6 +79,7 @@ LSH_MB = 4.0  # datasketch takes a second and 33 MB for each
 # Of each length, those whose sentences stand in deny lists: others are not asked of such lists.
 DENIED_PASSAGES = 20
 HOST_CHARS = 4000
+Place = tuple[str, str, int]
 # Kinds of findings that name a document of a corpus.
 OVERLAP = {"verbatim", "near-verbatim", "passage", "phrase", "record"}
 
@@ -126,7 +131,6 @@ class Bench:
         self.words = bench_peers.vocabulary([d for corpus in self.corpora for d in corpus])
         self.passages = {words: self._passages(words) for words in LENGTHS}
         self.corpus_mb = sum(len(d.encode()) for c in self.corpora for d in c) / 1e6
-        self.index = work / "index"
         self.guardrails: dict[str, Guardrail] = {}
         self.index_mb: dict[str, float] = {}
         self.peers = [] if options.programs == "ours" else list(self._peers())
@@ -140,16 +144,25 @@ class Bench:
             write_key(str(key), new_key())
         self.key = load_key(str(key))
         for name, out, passages in (
-            (OURS, self.index, False),
+            (OURS, work / "index", False),
             (WITH_PASSAGES, work / "passages", True),
         ):
-            if not out.exists():
-                self._write(work / "corpus.jsonl")
-                grid = replace(DEFAULT_GRID, passages=passages)
-                build([str(work / "corpus.jsonl")], out, self.key, grid=grid, jobs=self.jobs)
-            self.guardrails[name] = Guardrail.from_policy(indexes=[out], key=self.key)
+            self.guardrails[name] = self._opened(work, out, passages)
             files = (file for file in out.rglob("*") if file.is_file())
             self.index_mb[name] = sum(file.stat().st_size for file in files) / 1e6
+
+    def _opened(self, work: Path, out: Path, passages: bool) -> Guardrail:
+        """A guardrail over an index, which is built where there is none that can be read."""
+        if out.exists():
+            try:
+                return Guardrail.from_policy(indexes=[out], key=self.key)
+            except CorpusIndexError as error:
+                say(f"{error}: built again")
+                shutil.rmtree(out)
+        self._write(work / "corpus.jsonl")
+        grid = replace(DEFAULT_GRID, passages=passages)
+        build([str(work / "corpus.jsonl")], out, self.key, grid=grid, jobs=self.jobs)
+        return Guardrail.from_policy(indexes=[out], key=self.key)
 
     def _write(self, path: Path) -> None:
         with path.open("w", encoding="utf-8") as file:
@@ -191,6 +204,20 @@ class Bench:
             if left < 0:
                 break
         return part
+
+    def planted(self, words: int) -> int:
+        """Passages for a figure: half of them where it is one of many lengths."""
+        return self.count if words == WORDS else self.count // 2
+
+    def asked(self, way: str, words: int) -> list[Peer]:
+        """The programs compared with: by length, of the ways that a chart shows."""
+        return self.peers if words == WORDS or way in CHARTED else []
+
+    def passages_of(self, place: Place) -> dict[str, int]:
+        """How many passages each program is measured with."""
+        count = self.planted(place[2])
+        peers = {peer.name: min(peer.at_most, count) for peer in self.asked(place[1], place[2])}
+        return dict.fromkeys(self.guardrails, count) | peers
 
     def responses(self, way: Way, words: int, count: int) -> list[Planted]:
         planted = []
@@ -284,7 +311,7 @@ def covered(text: str, spans: Spans) -> NDArray[np.bool_]:
 
 def measure(bench: Bench, group: str, way: str, words: int = WORDS) -> list[dict[str, Any]]:
     """The cells of one way: ours and each peer's."""
-    responses = bench.responses(GROUPS[group][way], words, bench.count)
+    responses = bench.responses(GROUPS[group][way], words, bench.planted(words))
     cells = []
     for name, guardrail in bench.guardrails.items():
         label = guardrail.policy.redaction.text
@@ -299,7 +326,7 @@ def measure(bench: Bench, group: str, way: str, words: int = WORDS) -> list[dict
             share[number % len(share)].append(found)
         ours.by_corpus = [sum(hits) / len(hits) for hits in share if hits]
         cells.append(ours)
-    for peer in bench.peers:
+    for peer in bench.asked(way, words):
         cell = Cell(group, way, words, peer.name)
         for planted in responses[: peer.at_most]:
             spans = peer.find(planted.text)
@@ -308,17 +335,17 @@ def measure(bench: Bench, group: str, way: str, words: int = WORDS) -> list[dict
     return [cell.to_dict() for cell in cells]
 
 
-def clean(bench: Bench) -> dict[str, Any]:
+Counts = dict[str, Counter[str]]
+
+
+def clean(bench: Bench, answers: Sequence[str]) -> Counts:
     """Clean answers flagged by each program, and of ours by layer, kind and corpus."""
-    flagged: dict[str, int] = {}
-    counts: dict[str, Counter[str]] = {"by_layer": Counter(), "by_kind": Counter()}
-    counts["by_corpus"] = Counter()
+    counts: Counts = {name: Counter() for name in ("flagged", "by_layer", "by_kind", "by_corpus")}
     for name, guardrail in bench.guardrails.items():
-        flagged[name] = 0
-        for answer in bench.answers:
+        for answer in answers:
             verdict = guardrail.check(answer)
             acted = [f for f in verdict.findings if f.action is not Action.ALLOW]
-            flagged[name] += verdict.action is not Action.ALLOW
+            counts["flagged"][name] += verdict.action is not Action.ALLOW
             if name == OURS:
                 counts["by_kind"].update({f.kind for f in acted})
                 counts["by_layer"].update(
@@ -327,31 +354,33 @@ def clean(bench: Bench) -> dict[str, Any]:
                 named = {f.evidence.document for f in acted} - {None}
                 counts["by_corpus"].update({str(d).partition("/")[0] for d in named})
     for peer in bench.peers:
-        flagged[peer.name] = sum(bool(peer.find(answer)) for answer in bench.answers)
-    found = {name: dict(counter) for name, counter in counts.items()} if bench.guardrails else {}
-    return {"answers": len(bench.answers), "flagged": flagged, **found}
+        counts["flagged"][peer.name] += sum(bool(peer.find(answer)) for answer in answers)
+    return counts
 
 
 def latency(bench: Bench) -> dict[str, float]:
-    """Medians over clean responses of 2 KB, in microseconds; the least of five rounds each."""
+    """Medians over clean responses of 2 KB, in microseconds; the least of five rounds each.
+
+    `verbatim` is the search in the index alone, `disguises` the same with views, `passages` the
+    same with the detector of passages besides; the others are all of the default policy.
+    """
     joined = "\n\n".join(bench.answers)
     texts = [joined[n : n + 2048] for n in range(0, len(joined) - 2048, 2048)][:400]
-    detector = OverlapDetector("overlap", [WatchedIndex(bench.index, bench.key)])
-    alone = Guardrail(default_policy(), [detector])
     medians: dict[str, list[float]] = {}
-    for _ in range(5):
-        for name, check in (
-            ("default", bench.guardrails[OURS].check),
-            ("passages", bench.guardrails[WITH_PASSAGES].check),
-            ("verbatim", alone.check),
-        ):
-            medians.setdefault(name, []).append(statistics.median(_timed(check, texts)))
-    least = {name: min(values) for name, values in medians.items()}
-    return {
-        **least,
-        "ratio": least["default"] / least["verbatim"],
-        "passages_ratio": least["passages"] / least["verbatim"],
+    default, more = (bench.guardrails[name] for name in (OURS, WITH_PASSAGES))
+    overlap = next(d for d in default.detectors if d.name == "overlap")
+    similar = [d for d in more.detectors if d.name in ("overlap", "passages")]
+    checks: dict[str, Callable[[str], object]] = {
+        "verbatim": lambda text: overlap.scan(canonicalise(text), EMPTY_CONTEXT),
+        "disguises": Filter(default.policy, [overlap]).check,
+        "passages": Filter(more.policy, similar).check,
+        "default": default.check,
+        "default, --passages": more.check,
     }
+    for _ in range(5):
+        for name, check in checks.items():
+            medians.setdefault(name, []).append(statistics.median(_timed(check, texts)))
+    return {name: min(values) for name, values in medians.items()}
 
 
 def _timed(check: Callable[[str], object], texts: Sequence[str]) -> list[float]:
@@ -365,8 +394,8 @@ def _timed(check: Callable[[str], object], texts: Sequence[str]) -> list[float]:
 
 # --- the run --------------------------------------------------------------------------------------
 
+CLEAN_PART = 100
 SECTIONS = (*GROUPS, "lengths", "clean", "latency")
-Place = tuple[str, str, int]
 
 # What the processes that measure share; they are forks of this one.
 _bench: Bench | None = None
@@ -375,6 +404,11 @@ _bench: Bench | None = None
 def _measured(place: Place) -> list[dict[str, Any]]:
     assert _bench is not None
     return measure(_bench, *place)
+
+
+def _cleaned(part: slice) -> Counts:
+    assert _bench is not None
+    return clean(_bench, _bench.answers[part])
 
 
 def say(text: str) -> None:
@@ -395,9 +429,9 @@ class Results:
     def _key(cell: dict[str, Any]) -> tuple[str, int, str]:
         return cell["way"], cell["words"], cell["program"]
 
-    def has(self, place: Place, programs: Iterable[str], passages: dict[str, int]) -> bool:
-        """Whether all these programs were measured, each with its number of passages."""
-        found = {name: self.cells.get((place[1], place[2], name)) for name in programs}
+    def has(self, place: Place, passages: dict[str, int]) -> bool:
+        """Whether these programs were measured, each with its number of passages."""
+        found = {name: self.cells.get((place[1], place[2], name)) for name in passages}
         return all(cell and cell["passages"] == passages[name] for name, cell in found.items())
 
     def add(self, cells: list[dict[str, Any]]) -> None:
@@ -441,10 +475,8 @@ def run(options: argparse.Namespace, work: Path) -> None:
     if options.only:
         places = [place for place in places if any(word in place[1] for word in options.only)]
     results = Results(OUT / "evasion.json", options.dry)
-    passages = dict.fromkeys(bench.guardrails, bench.count)
-    passages |= {peer.name: min(peer.at_most, bench.count) for peer in bench.peers}
     if options.resume:
-        places = [place for place in places if not results.has(place, passages, passages)]
+        places = [place for place in places if not results.has(place, bench.passages_of(place))]
     about = results.found.get("run", {})
     results.found["run"] = {
         "corpora": bench.names,
@@ -458,12 +490,19 @@ def run(options: argparse.Namespace, work: Path) -> None:
         for cells in pool.imap(_measured, places):
             say(_told(cells))
             results.add(cells)
-    if "clean" in wanted:
-        measured = clean(bench)
-        say(json.dumps(measured))
-        before = results.found.get("clean", {})
-        flagged = before.get("flagged", {}) | measured["flagged"]
-        results.found["clean"] = before | measured | {"flagged": flagged}
+        if "clean" in wanted:
+            total: Counts = {}
+            parts = [slice(n, n + CLEAN_PART) for n in range(0, len(bench.answers), CLEAN_PART)]
+            for counts in pool.imap(_cleaned, parts):
+                for name, counter in counts.items():
+                    # Counters are added by hand: their sum forgets what is none.
+                    total.setdefault(name, Counter()).update(counter)
+            say(json.dumps(total))
+            before = results.found.get("clean", {})
+            flagged = before.get("flagged", {}) | total["flagged"]
+            ours = total if bench.guardrails else {}
+            answers = {"answers": len(bench.answers), "flagged": flagged}
+            results.found["clean"] = before | ours | answers
     if "latency" in wanted and bench.guardrails:
         results.found["latency"] = latency(bench)
         say(json.dumps(results.found["latency"]))

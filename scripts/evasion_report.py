@@ -69,6 +69,8 @@ BY_LENGTH = (
     ("encodings", "words in reverse"),
     ("containers", "one word a line"),
 )
+# Ways of which a chart shows the lengths.
+CHARTED = ("plain", "replaced, 1 in 8", "sentences shuffled", "base64")
 TITLES = {
     "writings": "Written differently",
     "edits": "Edited",
@@ -76,6 +78,14 @@ TITLES = {
     "encodings": "Encoded",
     "containers": "Among other signs",
     "attacks": "What an attacker thinks of next",
+}
+
+_CHECKS = {
+    "verbatim": "one search in the index, which finds edited copies as well",
+    "disguises": "the same with views",
+    "passages": "the same with passages",
+    "default": "all of the default policy",
+    "default, --passages": "all of the default policy, with passages",
 }
 
 Results = dict[str, Any]
@@ -165,12 +175,13 @@ def document(results: Results) -> str:
             f"{_shares(clean['by_corpus'], answers)}.",
         ]
     if times := results.get("latency"):
-        parts.append(
-            f"Median time of a clean response of 2 KB: {times['default']:.0f} µs, "
-            f"{times['ratio']:.2f} times that of verbatim overlap alone "
-            f"({times['verbatim']:.0f} µs); with passages {times['passages']:.0f} µs, "
-            f"{times['passages_ratio']:.2f} times."
-        )
+        rows = [
+            (what, f"{times[name]:.0f}", f"{times[name] / times['verbatim']:.2f}")
+            for name, what in _CHECKS.items()
+            if name in times
+        ]
+        columns = ["clean response of 2 KB", "median µs", "times"]
+        parts.append("## Time\n\n" + table(columns, rows))
 
     def head(name: str) -> str:
         hits = clean.get("flagged", {}).get(name)
@@ -241,10 +252,7 @@ def charts(results: Results, folder: Path) -> None:
         [str(r) for r in RATES],
         "one word in so many; 60 words",
     )
-    lengths = {
-        way: panel([(way, words) for words in LENGTHS])
-        for way in ("plain", "replaced, 1 in 8", "sentences shuffled", "base64")
-    }
+    lengths = {way: panel([(way, words) for words in LENGTHS]) for way in CHARTED}
     line_charts(
         folder / "evasion-lengths.svg", lengths, [str(n) for n in LENGTHS], "words of the passage"
     )

@@ -150,8 +150,10 @@ CONTACT = (
     ),
     PatternRule(
         "phone_international", "phone_number",
-        rf"(?<![\w+])(?:\+|00)[ (]?[1-9](?:[ ().\-/]{{0,2}}\d){{6,14}}{_EXTENSION}(?!\w|-\d)", 0.9,
-        digits=7, starts=True, back=3, check=_international,
+        # Neither a sum nor a number with a decimal.
+        r"(?<![\w+])(?:\+(?! )|(?<![\w)] )\+|00)[ (]?[1-9](?:[ ().\-/]{0,2}\d){6,14}(?<!\.\d)"
+        rf"{_EXTENSION}(?!\w|-\d|\.\d(?!\d))",
+        0.9, digits=7, starts=True, back=3, check=_international,
     ),
     PatternRule(
         "phone_north_american", "phone_number",
@@ -179,9 +181,12 @@ CONTACT = (
         0.8, gate=r":[0-9A-Fa-f]{0,4}:", check=_public_ip,
     ),
     PatternRule(
-        "mac", "mac_address",
-        r"(?<![\w:.-])[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})(?![\w:-])",
-        0.85, gate=r"[:-][0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]", check=_mac,
+        "mac", "mac_address", r"(?<![\w:.-])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?![\w:-])",
+        0.85, gate=r":[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:", check=_mac,
+    ),
+    PatternRule(
+        "mac_dashes", "mac_address", r"(?<![\w:.-])[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}(?![\w:-])",
+        0.85, gate=r"-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-", check=_mac,
     ),
     PatternRule(
         "imei", "device_id", r"(?<![\w-])\d{2}[- ]?\d{6}[- ]?\d{6}[- ]?\d(?![\w-])", 0,

@@ -62,6 +62,10 @@ class PiiDetector:
         """See `Detector.scan`."""
         return self._scan(text, context, self._engine.scan(text.raw))
 
+    def scan_pieces(self, text: CanonicalText, context: Context, first: int) -> Sequence[Finding]:
+        """See `PiecesDetector`."""
+        return self._scan(text, context, self._engine.scan_pieces(text.raw, first))
+
     def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
         """See `WholeDetector`: what is open are values that may not have ended. A model sees no
         more than the segment and what comes shortly before it."""

@@ -28,7 +28,9 @@ _TURNED = str.maketrans(
     "ɐqɔpǝɟƃɓɥᴉıɾʞʃןɯuodbɹsʇnʌʍxʎz∀ꓭƆᗡꓷƎℲ⅁פſꓘ˥⅂ԀΌᴚꓤ⊥꓄∩ΛꓥϺ⅄MW",
     "abcdefgghiijkllmnopqrstuvwxyzABCDDEFGGJKLLPQRRTTUVVMYWM",
 )
-_TURNED_ONLY = [ord(char) for char in "ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ"]
+# And in a mirror.
+_MIRRORED = str.maketrans("ɒdɔbɘʇǫϱʜꞁʞqpɿƨƚγ", "abcdefgghjkpqrsty")
+_TURNED_ONLY = [ord(char) for char in "ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎɒɘǫϱʜꞁɿƨƚγ"]
 # The dots of each letter.
 _DOTS = (
     "1 12 14 145 15 124 1245 125 24 245 13 123 134 1345 135 1234 12345 1235 234 2345 136 1236 2456 "
@@ -135,11 +137,12 @@ def _upside_down(source: Source) -> Iterator[View]:
         start, end = max(int(group[0]) - FEWEST, 0), int(group[-1]) + FEWEST
         if len(group) < 2 * FEWEST or 4 * len(group) < end - start:
             continue
-        text = source.text[start:end].translate(_TURNED)
-        places = np.arange(start, start + len(text), dtype=np.uint32)
-        yield View("upside down", text, places, places + np.uint32(1), "letters")
+        places = np.arange(start, min(end, len(source.text)), dtype=np.uint32)
         backwards = places[::-1]
-        yield View("upside down", text[::-1], backwards, backwards + np.uint32(1), "letters")
+        for name, table in (("upside down", _TURNED), ("mirrored", _MIRRORED)):
+            text = source.text[start:end].translate(table)
+            yield View(name, text, places, places + np.uint32(1), "letters")
+            yield View(name, text[::-1], backwards, backwards + np.uint32(1), "letters")
 
 
 def _braille(source: Source) -> View:

@@ -33,9 +33,9 @@ def find_repeated(source: Source) -> Iterator[View]:
         gone = np.isin(packed[around], often)
         gone[1:] |= packed[around][1:] == packed[around][:-1]
         start, end = int(words[around][0, 0]), int(words[around][-1, 1])
-        stays = np.ones(end - start, np.bool_)
-        for word in words[around][gone].tolist():
-            stays[word[0] - start : word[1] - start] = False
+        edges = np.zeros(end - start + 1, np.int8)
+        edges[words[around][gone] - start] = (1, -1)
+        stays = np.cumsum(edges[:-1], dtype=np.int8) == 0
         yield pick(source, start + np.flatnonzero(stays), "words between", "layout")
 
 

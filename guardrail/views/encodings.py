@@ -68,13 +68,13 @@ def _weights() -> NDArray[np.int8]:
     return weights
 
 
-_TABLES = _tables()
+TABLES = _tables()
 _WEIGHTS = _weights()
 
 
 def find_encodings(source: Source) -> Iterator[View]:
     """Views of a text in which runs of base64, base32 and hexadecimal are decoded in place."""
-    spans = find_runs(source.points, _TABLES, SHORTEST)
+    spans = find_runs(source.points, TABLES, SHORTEST)
     if not len(spans):
         return
     text, known = source.text, tables()
@@ -91,11 +91,11 @@ def find_encodings(source: Source) -> Iterator[View]:
         run = text[start:end]
         if run in nothing:
             continue
-        decoded = _decoded(source, pieces)
-        if decoded is None:
+        part = decoded(source, pieces)
+        if part is None:
             nothing.add(run)
         else:
-            found.append((*decoded, start, end))
+            found.append((*part, start, end))
     yield from _joined(text, found)
 
 
@@ -132,7 +132,7 @@ def _joined(text: str, found: list[tuple[Draft, str, int, int]]) -> Iterator[Vie
         first = last + 1
 
 
-def _decoded(source: Source, pieces: list[tuple[int, int]]) -> tuple[Draft, str] | None:
+def decoded(source: Source, pieces: list[tuple[int, int]]) -> tuple[Draft, str] | None:
     """What a run holds, and the name of its encoding, or None where it holds no text."""
     if len(pieces) == 1:
         places = np.arange(*pieces[0])
@@ -173,7 +173,7 @@ def _decode(draft: Draft, points: Points, places: NDArray[np.int64]) -> str | No
     if points.min() == points.max():
         return None
     row, shift, mirrored, turned, phase = probe(
-        points[:SAMPLE], points[-SAMPLE:][::-1].copy(), _TABLES, _WEIGHTS
+        points[:SAMPLE], points[-SAMPLE:][::-1].copy(), TABLES, _WEIGHTS
     )
     if row < 0:
         return None
@@ -186,7 +186,7 @@ def _decode(draft: Draft, points: Points, places: NDArray[np.int64]) -> str | No
         name = f"reversed>{name}"
     bits = _BITS[row]
     data, starts, ends, plain = unpack(
-        changed[phase:], places[phase:], _TABLES[row], bits, _GROUP[bits]
+        changed[phase:], places[phase:], TABLES[row], bits, _GROUP[bits]
     )
     if plain:
         draft.put(data.tobytes().decode("ascii"), starts, ends)
@@ -289,10 +289,14 @@ def probe(
     """
     best = 0
     answer = (-1, 0, 0, 0, 0)
+    # All digits of hexadecimal: no other code has such runs, and shifted they would be others.
+    digits = True
+    for point in head:
+        digits = digits and tables[1, point] != 255
     for turned in range(2):
         sample = tail if turned else head
-        for variant in range(27):
-            for row in range(5):
+        for variant in range(1 if digits else 27):
+            for row in range(2 if digits else 5):
                 bits = (1, 4, 5, 5, 6)[row]
                 phases = 1
                 if variant == 0:
@@ -331,9 +335,10 @@ def probe(
                                 )
                                 good += weights[byte]
                                 bad += weights[byte] < 0
+                            # What was not changed may begin with a byte order mark.
                             if (
-                                (total == 4 and good <= -4)
-                                or (total == 8 and good <= 8)
+                                (total == 4 and good <= (6 if variant + turned else -4))
+                                or (total == 8 and good <= (16 if variant + turned else 8))
                                 or (total == 16 and good <= 30)
                             ):
                                 break

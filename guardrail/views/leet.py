@@ -13,9 +13,17 @@ from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.views.decoding import as_text
-from guardrail.views.encodings import CONTEXT, REACH
+from guardrail.views.encodings import CONTEXT
 from guardrail.views.signs import SIGNS
 from guardrail.views.view import Int, Points, Source, View
+from guardrail.views.weights import reads
+
+# Telling signs are no further apart, in code points: of the letters that they stand for the rarest
+# is one of 30 of a text; in base64 one sign of 64 is a plus.
+REACH = 64
+
+# One blank at least in so many code points.
+BLANKS = 32
 
 # What signs stand for. A parenthesis or digit by itself is no sign of it, as clean text has these
 # between letters; the others it has seldom.
@@ -38,6 +46,9 @@ def find_leet(source: Source) -> Iterator[View]:
     for start, end in leet_stretches(source.points, meant, telling, REACH, SIGNS).tolist():
         start, end = max(start - CONTEXT, 0), min(end + CONTEXT, len(source.points))
         points = plain_letters(source.points[start:end], meant)
+        # Codes have such signs as well, and neither blanks nor what reads as a language.
+        if BLANKS * source.text.count(" ", start, end) < end - start and not reads(points):
+            continue
         places = np.arange(start, end, dtype=np.uint32)
         yield View("leet", as_text(points), places, places + np.uint32(1), "letters")
 

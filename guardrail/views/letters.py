@@ -68,8 +68,7 @@ def find_letters(source: Source) -> Iterator[View]:
         return
     if any_sign & IS_ODD:
         yield from _solved(letters, blocks, signs)
-    if np.count_nonzero(signs & (IS_ODD | IS_BACKWARD)) >= FEWEST_BLOCKS:
-        yield from _in_places(source, letters, blocks)
+    yield from _in_places(source, letters, blocks, signs)
     if any_sign & IS_BACKWARD:
         keep_turned(blocks, signs)
         for start, end in _stretches(blocks, signs, IS_BACKWARD):
@@ -157,21 +156,35 @@ def _solved(letters: Points, blocks: Blocks, signs: Signs) -> Iterator[View]:
                 yield _moved(letters, *more, name)
 
 
-def _in_places(source: Source, letters: Points, blocks: Blocks) -> Iterator[View]:
+def _in_places(source: Source, letters: Points, blocks: Blocks, signs: Signs) -> Iterator[View]:
     """Views of the stretches that are more of a language when near letters change places."""
     known = tables()
-    now = blocks[:, LANGUAGE] / np.maximum(blocks[:, PAIRS], 1) / SCALE
-    for places in moved_places(letters, 0, len(letters)):
-        # A letter moves within its word: the blocks are the same but for a few at their ends.
-        other = weigh(letters[places], known.kinds, known.language, known.order)[: len(blocks)]
-        then = other[:, LANGUAGE] / np.maximum(other[:, PAIRS], 1) / SCALE
-        better = ((then > now + BETTER) & (then > SOLVED)).astype(np.uint8)
-        better[1:-1] |= better[:-2] & better[2:]
-        for first, last in runs(better, 1).tolist():
-            if last - first >= FEWEST_BLOCKS:
-                start, end = _range(blocks, max(first - 1, 0), min(last + 1, len(blocks)))
+    # What is in reverse reads better when near letters change places, and best turned back.
+    read = blocks[:, LANGUAGE] - np.minimum(blocks[:, ORDER], 0)
+    now = read / np.maximum(blocks[:, PAIRS], 1) / SCALE
+    for first, last in _rows(signs & (IS_ODD | IS_BACKWARD) > 0, blocks):
+        begin, stop = _range(blocks, first, last)
+        for places in begin + moved_places(letters[begin:stop], 0, stop - begin):
+            # A letter moves within its word: the blocks are the same but for a few at their ends.
+            other = weigh(letters[places], known.kinds, known.language, known.order)[: last - first]
+            then = other[:, LANGUAGE] / np.maximum(other[:, PAIRS], 1) / SCALE
+            before = now[first : first + len(then)]
+            for one, two in _rows((then > before + BETTER) & (then > SOLVED), blocks[first:last]):
+                start, end = _range(blocks[first:last], one, two)
                 if _varied(letters[start:end]):
-                    yield pick(source, places[start:end], MOVED, "letters")
+                    yield pick(source, places[start - begin : end - begin], MOVED, "letters")
+
+
+def _rows(signs: NDArray[np.bool_], blocks: Blocks) -> list[tuple[int, int]]:
+    """First and last (and one) of blocks in a row that have a sign, where that is enough of them,
+    and of a block more on either side; one in between may be without it."""
+    near = signs.astype(np.uint8)
+    near[1:-1] |= near[:-2] & near[2:]
+    return [
+        (max(first - 1, 0), min(last + 1, len(blocks)))
+        for first, last in runs(near, 1).tolist()
+        if last - first >= FEWEST_BLOCKS
+    ]
 
 
 @kernel()

@@ -66,7 +66,8 @@ def _groups(source: Source, fewest: int) -> list[tuple[str, Spans]]:
     kinds[kinds == _KEY] = _DOUBLE
     counts[_DOUBLE] += counts.pop()
     for kind, count in enumerate(counts):
-        if count >= fewest and (kind != _TAG or source.text.count("</") >= fewest):
+        tags = kind == _TAG and max(source.text.count("</"), source.text.count("-->")) < fewest
+        if count >= fewest and not tags:
             groups.append((_NAMES[kind], pieces[kinds == kind, 1:]))
     return groups
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from guardrail.jit import kernel
 from guardrail.text import Offsets
 from guardrail.views.decoding import put_bytes, put_points
+from guardrail.views.encodings import TABLES, unpack
 from guardrail.views.view import Draft, Int, Points, Source, View
 
 # Numbers in a row, and signs of Morse code.
@@ -22,6 +23,8 @@ APART = 6
 # clean text the values are seldom those of letters, but for the last: the place in the alphabet.
 _BASES = np.array(((2, 7, 32, 0), (16, 2, 8, 0), (10, 1, 7, 0), (8, 2, 7, 0), (10, 1, 2, 96)))
 _NAMES = ("binary", "hex", "decimal", "octal", "alphabet")
+# Several bytes of hexadecimal in one, as words or dumps have them.
+_BYTES = re.compile(r"\b(?:[0-9A-Fa-f]{2})+\b")
 _DASHES = str.maketrans("·•∙−–—_", "...----")
 _MORSE_TOKEN = re.compile(r"[.\-·•∙−–—_]+|[/|\n]|   +")
 _MORSE = {
@@ -44,9 +47,14 @@ def find_numerals(source: Source) -> Iterator[View]:
 
 def _numbers(source: Source, start: int, end: int) -> View | None:
     base, values, starts, ends = read_numbers(source.points[start:end], start, _BASES)
-    if base < 0:
-        return None
     draft = Draft(source.text)
+    if base < 0:
+        found = [match.span() for match in _BYTES.finditer(source.text, start, end)]
+        places = np.concatenate([np.arange(*span) for span in [(0, 0), *found]])
+        if not len(places):
+            return None
+        read = unpack(source.points[places], places, TABLES[1], 4, 2)
+        return draft.view("hex", "code") if put_bytes(draft, *read[:3]) else None
     if values.max() < 256:
         done = put_bytes(draft, values.astype(np.uint8), starts, ends)
     else:
@@ -110,6 +118,9 @@ def read_numbers(
     for row in range(len(bases)):
         if best[row, 2] > best[chosen, 2]:
             chosen = row
+    # Numbers of ones and zeros are most of them code points in decimal as well.
+    if 8 * (best[0, 1] - best[0, 0]) >= 7 * (best[chosen, 1] - best[chosen, 0]):
+        chosen = 0
     one, other = best[chosen, 0], best[chosen, 1]
     if other - one < FEWEST:
         chosen = -1

@@ -103,6 +103,7 @@ _MORSE_SIGNS = (
 )
 MORSE = dict(zip("abcdefghijklmnopqrstuvwxyz0123456789", _MORSE_SIGNS.split(), strict=True))
 BRAILLE = dict(zip("abcdefghijklmnopqrstuvwxyz", "⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠅⠇⠍⠝⠕⠏⠟⠗⠎⠞⠥⠧⠺⠭⠽⠵", strict=True))
+MIRRORED = str.maketrans("abcdefghjkpqrst", "ɒdɔbɘʇǫʜꞁʞqpɿƨƚ")
 UPSIDE_DOWN = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ɐqɔpǝɟƃɥᴉɾʞlɯuodbɹsʇnʌʍxʎz")
 
 
@@ -181,6 +182,22 @@ HIDDEN: dict[str, Callable[[str], str]] = {
     "binary in one": lambda text: "".join(f"{byte:08b}" for byte in text.encode()),
     "decimal": lambda text: " ".join(str(byte) for byte in text.encode()),
     "a list of numbers": lambda text: str(list(text.encode())),
+    # Code points in decimal are as likely.
+    "seven bits": lambda text: " ".join(f"{ord(c):07b}" for c in text),
+    # No run is long enough to be told from a word.
+    "base64 in groups": lambda text: " ".join(re.findall(".{1,4}", b64(text))),
+    "base32 in groups": lambda text: " ".join(
+        re.findall(".{1,8}", base64.b32encode(text.encode()).decode())
+    ),
+    "base64 of each word": lambda text: " ".join(map(b64, text.split())),
+    "base64 of each word, no padding": lambda text: " ".join(
+        b64(word).rstrip("=") for word in text.split()
+    ),
+    # Numbers of several bytes are no code points.
+    "hexadecimal of each word": lambda text: " ".join(map(hexed, text.split())),
+    "hexadecimal in groups": lambda text: " ".join(re.findall(".{1,8}", hexed(text))),
+    # No closing tag shows that these are marks.
+    "comments in words": lambda text: re.sub(r"\b(\w)(\w)", r"\1<!-- so -->\2", text),
     "octal": lambda text: " ".join(f"{byte:o}" for byte in text.encode()),
     "octal escapes": lambda text: "".join(f"\\{byte:03o}" for byte in text.encode()),
     "Morse code": morse,
@@ -249,6 +266,7 @@ HIDDEN: dict[str, Callable[[str], str]] = {
         "\u200b\u200c"[int(bit)] for byte in text.encode() for bit in f"{byte:08b}"
     ),
     "braille": lambda text: "".join(BRAILLE.get(c, c) for c in text.lower()),
+    "in a mirror": lambda text: text.lower().translate(MIRRORED),
     "upside down": lambda text: text.lower().translate(UPSIDE_DOWN)[::-1],
     "one word a line, numbered": lambda text: lines(text, lambda n, word: f"{n}. {word}"),
     "three words a line, numbered": lambda text: lines(text, lambda n, word: f"{n}. {word}", 3),

@@ -20,7 +20,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
-from tests.cases.disguises import DISGUISES, GREEK, LOOK_ALIKES, pig_latin, uuencoded
+from tests.cases.disguises import (
+    DISGUISES,
+    GREEK,
+    LOOK_ALIKES,
+    MIRRORED,
+    pig_latin,
+    uuencoded,
+)
 
 Parts = list[tuple[str, bool]]
 
@@ -592,6 +599,45 @@ def _rails(text: str) -> str:
     return f"{text[::2]}\n{text[1::2]}"
 
 
+def _word_of_lines(place: int) -> Way:
+    """Lines of other text with the passage's words behind so many others."""
+
+    def write(passage: str, material: Material) -> Parts:
+        parts: Parts = []
+        for word in passage.split():
+            parts += [(material.clean(place) + " ", False), (word, True)]
+            parts.append((f" {material.clean(3)}\n", False))
+        return parts
+
+    return write
+
+
+def _shuffled_middle(word: str, dice: random.Random) -> str:
+    middle = word[1:-1]
+    return word[:1] + "".join(dice.sample(middle, len(middle))) + word[1:][-1:]
+
+
+def _telephone(text: str) -> str:
+    return text.lower().translate(
+        str.maketrans(string.ascii_lowercase, "22233344455566677778889999")
+    )
+
+
+def _square(text: str) -> str:
+    """Row and column of each letter in a square of five (Polybius)."""
+    alphabet = "abcdefghiklmnopqrstuvwxyz"
+    places = (alphabet.find(c) for c in text.lower().replace("j", "i") if c in alphabet)
+    return " ".join(f"{place // 5 + 1}{place % 5 + 1}" for place in places)
+
+
+def _dump(text: str) -> str:
+    data = text.encode()
+    rows = ((n, data[n : n + 16]) for n in range(0, len(data), 16))
+    return "\n".join(f"{n:08x}: {row.hex(' ', 2)}  {'.' * len(row)}" for n, row in rows)
+
+
+_SOUNDS = str.maketrans("abvgdezijklmnoprstufhc", "абвгдезийклмнопрстуфхц")
+
 ATTACKS: dict[str, Way] = {
     "a word for each blank": _whole(lambda t: " banana ".join(t.split())),
     "two words for each blank": _whole(lambda t: " and then ".join(t.split())),
@@ -629,6 +675,25 @@ ATTACKS: dict[str, Way] = {
     "reversed, in Cyrillic, in JSON": _nested(
         lambda t: t[::-1], lambda t: t.translate(LOOK_ALIKES), _json_string
     ),
+    "base64 in groups of four": _whole(lambda t: " ".join(re.findall(".{1,4}", _base64(t)))),
+    "hex in groups of eight": _whole(lambda t: " ".join(re.findall(".{1,8}", _hex(t)))),
+    "seven bits": _whole(lambda t: " ".join(f"{ord(c):07b}" for c in t if c.isascii())),
+    "in a mirror": _whole(lambda t: t.lower().translate(MIRRORED)),
+    "comments in words": _whole(
+        lambda t: " ".join(f"{w[:1]}<!-- so -->{w[1:]}" for w in t.split())
+    ),
+    "second words of lines": _word_of_lines(1),
+    "third words of lines": _word_of_lines(2),
+    "every second word": interleaved(1, 1),
+    "comments between words": _whole(lambda t: " /* so */ ".join(t.split())),
+    "middles of words shuffled": _over_words(
+        lambda words, m: [_shuffled_middle(word, m.dice) for word in words]
+    ),
+    "x for blanks": _whole(lambda t: "x".join(t.split())),
+    "keys of a telephone": _whole(_telephone),
+    "a square of letters": _whole(_square),
+    "hexadecimal dump": _whole(_dump),
+    "Cyrillic by sound": _whole(lambda t: t.lower().translate(_SOUNDS)),
     "words sorted, with places": _whole(
         lambda t: ", ".join(sorted(f"{w} ({n})" for n, w in enumerate(t.split(), 1)))
     ),

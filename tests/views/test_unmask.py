@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guardrail.detector import SURE
 from guardrail.findings import Evidence, Finding, Span
 from guardrail.text import canonical_units
-from guardrail.views.unmask import DEPTH, FACTOR, MOST, SPARE, SURE, unmask, unmasked_findings
+from guardrail.views.unmask import DEPTH, FACTOR, MOST, SPARE, unmask, unmasked_findings
 from guardrail.views.view import View
 from tests.cases.disguises import HIDDEN, NESTING, b64
 
@@ -166,6 +167,13 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "hashes without end": lambda n: "\n".join(
         sha1(bytes([number % 256, number // 256])).hexdigest() for number in range(n // 41)
     ),
+    # Pluses were taken for letters, and each stretch of them was searched again.
+    "base64 of noise": lambda n: " ".join(
+        b64(sha1(bytes([number % 256, number // 256])).hexdigest()[:30])
+        for number in range(n // 41)
+    ),
+    "groups of four": lambda n: "dGhl " * (n // 5),
+    "a table of numbers": lambda n: "481516,234242,108\n" * (n // 18),
     "digits": lambda n: "0" * n,
     "numbers": lambda n: "65 66 " * (n // 6),
     "percent": lambda n: "%25" * (n // 3),
