@@ -47,6 +47,8 @@ class PatternRule:
     `starts`: every match starts with one of `needs`, or where there are none with the first of a
     run of digits, or at most `back` characters before it; the rule is tried there only.
 
+    `word`: no match holds a blank.
+
     `check` gets the value and says whether it can be one: a checksum, a range, a list.
     `score` (0 to 1) holds for a value without context; at 0 there is no finding without.
     `context_score` holds where one of the words in `context` stands near, as a word of its own
@@ -63,6 +65,7 @@ class PatternRule:
     reach: int = 24
     starts: bool = False
     back: int = 0
+    word: bool = False
     check: Callable[[str], bool] | None = None
     context: tuple[str, ...] = ()
     context_score: float = 0.0
@@ -211,21 +214,24 @@ class _Tier(NamedTuple):
     rules: list[_Compiled]
 
 
-_TIERS = (1, 4, 7, 10)
+TIERS = (1, 4, 7, 10)
 """Most clusters have few digits, and most rules need many."""
 
 
 def _tiers(rules: Sequence[_Compiled]) -> list[_Tier]:
     tiers = []
-    for least, end in zip(_TIERS, (*_TIERS[1:], 1000), strict=True):
+    for least, end in zip(TIERS, (*TIERS[1:], 1000), strict=True):
         some = [rule for rule in rules if least <= rule.digits < end]
         if some:
-            forms = "|".join(
-                f"(?:{rule.rule.pattern.replace('(?P<value>', '(?:')})" for rule in some
-            )
+            forms = "|".join(f"(?:{unnamed(rule.rule.pattern)})" for rule in some)
             back = max(rule.back for rule in some)
             tiers.append(_Tier(least, back, re.compile(forms).match, some))
     return tiers
+
+
+def unnamed(pattern: str) -> str:
+    """The pattern of a rule without the name of its value."""
+    return pattern.replace("(?P<value>", "(?:")
 
 
 def _is_letter(char: str) -> bool:

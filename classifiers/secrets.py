@@ -76,6 +76,7 @@ def secret_pattern_rules() -> list[PatternRule]:
             row.needs,
             check=lambda token: not is_blanked(token),
             starts=row.starts,
+            word=not row.starts,
             gate=row.gate,
         )
         for number, row in enumerate(TOKEN_FORMATS)
@@ -205,6 +206,7 @@ _RULES = (
         rf"{_URL_WITH_USER}[\w.\[%{{$-]",
         0.95,
         ("://",),
+        word=True,
         gate=_USER,
         check=is_password_of_url,
     ),
@@ -216,6 +218,7 @@ _RULES = (
         r"(?:[\w-]{1,63}\.){1,6}[a-z]{2,18}(?![\w.])",
         0.8,
         ("://",),
+        word=True,
         gate=_USER,
         check=is_written_out,
     ),

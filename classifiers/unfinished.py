@@ -6,17 +6,21 @@ behind it (the package regex; the standard library has no such matches).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import NamedTuple
 
 import regex
 
 from guardrail.classifiers.patterns import (
     CONTEXT_AFTER,
+    DIGIT_GAP,
+    TIERS,
     Hit,
     PatternEngine,
     PatternRule,
     digit_clusters,
+    unnamed,
 )
 from guardrail.classifiers.plain import plain
 from guardrail.detector import Progress
@@ -40,7 +44,9 @@ def unfinished(engine: PatternEngine, raw: str, hits: list[Hit]) -> list[Hit]:
         first = start if offsets is None else offsets[start]
         found.append(Hit(first, len(raw), 0.0, rule.kind, rule.name))
 
-    places, there = _places(engine, text)
+    places, there = _at_literals(engine, text)
+    for rule, place in _at_digits(engine, text):
+        places.setdefault(rule, set()).add(place)
     for rule, some in places.items():
         form = _form(rule.pattern)
         for place in sorted(some):
@@ -48,8 +54,14 @@ def unfinished(engine: PatternEngine, raw: str, hits: list[Hit]) -> list[Hit]:
             if match is not None and _is_open(rule, match, content) and match.start() < size:
                 add(rule, match.start())
                 break
+    word, near = _word_start(text, content), max(0, size - NEAR)
+    word_before = _word_start(text, content - CONTEXT_AFTER)
     for rule in engine.anywhere:
-        first = 0 if rule in there else max(0, size - NEAR)
+        first = near
+        if rule in there:
+            first = 0
+        elif rule.word:
+            first = max(near, word_before if rule.context else word)
         while (match := _form(rule.pattern).search(text, first, partial=True)) is not None:
             if match.start() == size:
                 break
@@ -66,23 +78,73 @@ def unfinished(engine: PatternEngine, raw: str, hits: list[Hit]) -> list[Hit]:
     return found
 
 
-def _places(
+def _at_literals(
     engine: PatternEngine, text: str
 ) -> tuple[dict[PatternRule, set[int]], set[PatternRule]]:
-    """Where to try the rules that start at something in the text, and the others of which a literal
-    is there."""
+    """Where to try the rules that start at a literal in the text, and the others of which one is
+    there."""
     places: dict[PatternRule, set[int]] = {}
     there: set[PatternRule] = set()
     for at, here, others in engine.literals(text):
         there.update(others)
         for rule in here:
             places.setdefault(rule, set()).update(range(max(0, at - rule.back), at + 1))
-    near = max(0, len(text) - 2 * NEAR)
-    runs = [near + run for cluster in digit_clusters(text[near:]) for run in cluster.runs]
-    for rule in engine.at_digits:
-        for at in runs:
-            places.setdefault(rule, set()).update(range(max(0, at - rule.back), at + 1))
     return places, there
+
+
+def _at_digits(engine: PatternEngine, text: str) -> Iterator[tuple[PatternRule, int]]:
+    """The rules that start at digits and places near the end where they match in part or whole: of
+    a cluster that is complete, those that it has enough digits for."""
+    size = len(text)
+    for cluster in digit_clusters(text):
+        known = cluster.digits if cluster.end + DIGIT_GAP < size else size
+        for tier in _tiers(engine):
+            if tier.digits > known:
+                break
+            for run in cluster.runs:
+                if run < size - 2 * NEAR:
+                    continue
+                for place in range(max(0, run - tier.back), run + 1):
+                    if place and ((char := text[place - 1]).isalnum() or char == "_"):
+                        continue
+                    if tier.any.match(text, place, partial=True) is not None:
+                        for rule in tier.rules:
+                            if rule.digits <= known and run - place <= rule.back:
+                                yield rule, place
+
+
+class _Tier(NamedTuple):
+    """Rules that start at a run of digits, for clusters of at least so many; outside of a word.
+    `any` matches where one of them does."""
+
+    digits: int
+    back: int
+    any: regex.Pattern[str]
+    rules: list[PatternRule]
+
+
+@cache
+def _tiers(engine: PatternEngine) -> list[_Tier]:
+    tiers = []
+    for least, end in zip(TIERS, (*TIERS[1:], 1000), strict=True):
+        some = [rule for rule in engine.at_digits if least <= rule.digits < end]
+        # One that refers to a group of its own stands by itself.
+        alone = [[rule] for rule in some if _own_groups(rule)]
+        for rules in ([rule for rule in some if not _own_groups(rule)], *alone):
+            if rules:
+                form = "|".join(f"(?:{unnamed(rule.pattern)})" for rule in rules)
+                back = max(rule.back for rule in rules)
+                tiers.append(_Tier(least, back, _form(form), rules))
+    return tiers
+
+
+def _own_groups(rule: PatternRule) -> bool:
+    return _form(unnamed(rule.pattern)).groups > 0
+
+
+def _word_start(text: str, place: int) -> int:
+    """Where the word begins that reaches up to a place."""
+    return max(text.rfind(blank, 0, max(0, place)) for blank in " \n") + 1
 
 
 def _is_open(rule: PatternRule, match: regex.Match[str], content: int) -> bool:

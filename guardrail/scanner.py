@@ -25,13 +25,14 @@ from typing import Protocol
 
 from guardrail.detector import (
     Context,
-    CostlyDetector,
     Detector,
-    FollowingDetector,
-    LiveDetector,
     Progress,
     Unfinished,
-    WholeDetector,
+    is_costly,
+    is_following,
+    is_live,
+    is_segmented,
+    is_whole,
 )
 from guardrail.errors import GuardrailError
 from guardrail.filter import reason
@@ -57,9 +58,11 @@ LONGEST_OPEN = 1 << 14
 LONGEST_LATE = 200
 # While something is open, all of it is looked at again when it has grown by a share of so much.
 GROWTH = 8
+# And when it has grown by so much, in code points, in any case: short lines are judged together.
+STEP = 150
 
 Clock = Callable[[], float]
-Judge = Callable[[CanonicalText, Context], tuple[Progress, Sequence[Failure]]]
+Judge = Callable[[CanonicalText, Context, int], tuple[Progress, Sequence[Failure]]]
 Follower = Callable[[CanonicalText], Sequence[Finding]]
 
 
@@ -120,7 +123,7 @@ class _Rolling:
         self.failures: list[tuple[int, Failure]] = []
         self.judged = self.settled = 0
         self._policy = policy
-        self._live = detector if isinstance(detector, LiveDetector) else None
+        self._live = detector if is_live(detector) else None
         self._window = detector.window or 0
         self._context = max(CONTEXT, self._window)
         # Before here all findings are known. Those that reach beyond are in `_recent`, as the next
@@ -257,7 +260,7 @@ class _Paced:
         base, before = self._base, self.settled
         if before == until:
             return ()
-        progress, failures = self._judge(buffer.canonical(base, until), context)
+        progress, failures = self._judge(buffer.canonical(base, until), context, before - base)
         self.failures += [(before, failure) for failure in failures]
         self.judged, settled = end, end
         if not self._is_over:
@@ -279,7 +282,7 @@ class _Paced:
         if self.settled > before:
             self._since = None
         waiting = end - self.settled
-        self._again = end + waiting // GROWTH
+        self._again = end + max(STEP, waiting // GROWTH)
         if waiting > (LONGEST_LATE if late else LONGEST_OPEN):
             self._give_up(end)
         self._forget(None if progress.needed is None else base + progress.needed)
@@ -334,12 +337,12 @@ class Scanner:
             if not segmented:
                 self._tracks.append(_Rolling(detector, policy))
             if cut is not None and (judge := _judge(detector)) is not None:
-                ahead = AHEAD if isinstance(detector, WholeDetector) else 0
+                ahead = AHEAD if is_whole(detector) else 0
                 track = _Paced((detector.name,), judge, ahead, policy, cut, max_wait, clock)
                 self._tracks.append(track)
                 unheld += [] if hold or segmented else [track]
         if cut is not None and views is not None:
-            names = [d.name for d in detectors if not isinstance(d, CostlyDetector)]
+            names = [d.name for d in detectors if not is_costly(d)]
             track = _Paced(names, views, AHEAD, policy, cut, max_wait, clock, whole=True)
             self._tracks.append(track)
             unheld += [] if hold else [track]
@@ -421,24 +424,24 @@ class Scanner:
 
 def _judge(detector: Detector) -> Judge | None:
     """What a detector says of the segments of one stream, if anything."""
-    if not isinstance(detector, WholeDetector) and not is_segmented(detector):
+    if not is_whole(detector) and not is_segmented(detector):
         return None
     follower: Follower | None = None
 
-    def judge(text: CanonicalText, context: Context) -> tuple[Progress, Sequence[Failure]]:
+    def judge(text: CanonicalText, context: Context, since: int) -> tuple[Progress, Sequence[Failure]]:
         nonlocal follower
         end = len(text.raw)
         try:
-            if isinstance(detector, WholeDetector):
+            if is_whole(detector):
                 return detector.scan_whole(text, context), ()
-            if isinstance(detector, FollowingDetector):
+            if is_following(detector):
                 if follower is None:
                     follower = detector.follow(context)
                 return Progress(follower(text), (), end, end), ()
             return Progress(detector.scan(text, context), (), end, end), ()
         except Unfinished as error:
             failure = Failure(detector.name, str(error), error.covered)
-            needed = None if isinstance(detector, WholeDetector) else end
+            needed = None if is_whole(detector) else end
             return Progress(error.findings, (), end, needed), (failure,)
 
     return judge
@@ -446,8 +449,3 @@ def _judge(detector: Detector) -> Judge | None:
 
 class _Late(GuardrailError):
     """The deadline of the context has passed."""
-
-
-def is_segmented(detector: Detector) -> bool:
-    """Whether a detector judges segments, so that a stream waits for the ends of sentences."""
-    return detector.window is None and not isinstance(detector, LiveDetector)
