@@ -13,11 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import ahocorasick
 
 from guardrail.classifiers.plain import plain
+from guardrail.detector import SURE
 from guardrail.errors import UsageError
 
 CONTEXT_BEFORE = 60
@@ -145,6 +147,18 @@ class PatternEngine:
         if offsets is not None:
             hits = [hit._replace(start=offsets[hit.start], end=offsets[hit.end]) for hit in hits]
         return resolve(hits, len(raw))
+
+    @cached_property
+    def sure(self) -> PatternEngine:
+        """The rules that may be certain."""
+        return PatternEngine([r for r in self.rules if max(r.score, r.context_score) >= SURE])
+
+    def scan_pieces(self, raw: str, first: int) -> list[Hit]:
+        """The same of what stands before `first`; and behind that all values with a score of at
+        least `SURE`, which nothing that scores less can take the place of."""
+        sure = self.sure.scan(raw[first:])
+        behind = [h._replace(start=h.start + first, end=h.end + first) for h in sure]
+        return (self.scan(raw[:first]) if first else []) + behind
 
     def _at_literals(self, text: str, rules: dict[_Compiled, None], hits: list[Hit]) -> None:
         """Run the rules that start with a literal, and add those to `rules` that may match because
@@ -344,7 +358,8 @@ def resolve(hits: Iterable[Hit], length: int) -> list[Hit]:
 
 # --- digits -----------------------------------------------------------------------------------
 
-_RUN, _ASCII_RUN = re.compile(r"\d+"), re.compile(r"[0-9]+")
+# Not `\d+`: only what begins with one of some characters is searched for quickly.
+_RUN, _ASCII_RUN = re.compile(r"\d\d*"), re.compile(r"[0-9][0-9]*")
 
 
 class Cluster(NamedTuple):

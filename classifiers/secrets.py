@@ -31,7 +31,7 @@ from guardrail.classifiers.secret_values import (
     is_written_out,
     looks_random,
 )
-from guardrail.classifiers.unfinished import progress
+from guardrail.classifiers.unfinished import certain_progress, progress
 from guardrail.detector import Context, Progress
 from guardrail.findings import Finding, Span
 from guardrail.text import CanonicalText
@@ -50,10 +50,18 @@ class SecretsDetector:
         """See `Detector.scan`."""
         return self._findings(self._engine.scan(text.raw))
 
+    def scan_pieces(self, text: CanonicalText, context: Context, first: int) -> Sequence[Finding]:
+        """See `PiecesDetector`."""
+        return self._findings(self._engine.scan_pieces(text.raw, first))
+
     def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
         """See `WholeDetector`: what is open are values that may not have ended."""
         hits = self._engine.scan(text.raw)
         return progress(self._engine, text.raw, hits, self._findings(hits), self.name)
+
+    def open_pieces(self, text: CanonicalText, context: Context) -> Progress:
+        """See `PiecesDetector`."""
+        return certain_progress(self._engine, text.raw, self.name)
 
     def _findings(self, hits: Sequence[Hit]) -> list[Finding]:
         return [Finding(self.name, h.kind, Span(h.start, h.end), h.score) for h in hits]

@@ -139,7 +139,7 @@ def _tiers(engine: PatternEngine) -> list[_Tier]:
 
 
 def _own_groups(rule: PatternRule) -> bool:
-    return _form(unnamed(rule.pattern)).groups > 0
+    return bool(_form(unnamed(rule.pattern)).groups)
 
 
 def _word_start(text: str, place: int) -> int:
@@ -171,3 +171,8 @@ def progress(
     while 0 < needed < first and not raw[needed - 1].isspace():
         needed += 1
     return Progress(findings, open_, len(raw), needed)
+
+
+def certain_progress(engine: PatternEngine, raw: str, name: str) -> Progress:
+    """The same of values that may be certain alone, and without findings."""
+    return progress(engine.sure, raw, engine.sure.scan(raw), (), name)

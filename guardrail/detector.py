@@ -12,6 +12,11 @@ from guardrail.text import CanonicalText
 
 T = TypeVar("T")
 
+# The score from which on a finding counts that names no document, where pieces of a text were put
+# together: such pieces of clean text make addresses, telephone numbers and passwords (scores to
+# 0.9): 16 in 1,218 answers of models.
+SURE = 0.95
+
 
 @dataclass(frozen=True, slots=True)
 class Entitlements:
@@ -108,6 +113,21 @@ class Progress:
     needed: int | None = None
 
 
+class PiecesDetector(Detector, Protocol):
+    """A detector that is quicker where only what is certain counts.
+
+    `scan_pieces` gives what `scan` does, but that of what begins at code point `first` or later it
+    may leave out what has a score under `SURE`; nothing reaches over that place. `open_pieces`
+    gives what is open of what `scan_whole` gives, with the same left out.
+    """
+
+    def scan_pieces(
+        self, text: CanonicalText, context: Context, first: int
+    ) -> Sequence[Finding]: ...
+
+    def open_pieces(self, text: CanonicalText, context: Context) -> Progress: ...
+
+
 class LiveDetector(Detector, Protocol):
     """A detector that can tell at any time what may still become a finding, so that a stream holds
     back that and nothing else."""
@@ -150,6 +170,10 @@ class FollowingDetector(Detector, Protocol):
 
 # By what tells them apart: asking whether a class has all that its protocol names takes 30
 # microseconds, and every stream asks.
+
+
+def is_pieces(detector: Detector) -> TypeGuard[PiecesDetector]:
+    return hasattr(detector, "scan_pieces")
 
 
 def is_live(detector: Detector) -> TypeGuard[LiveDetector]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from time import monotonic, perf_counter
 
 import numpy as np
@@ -17,6 +18,7 @@ from guardrail.detector import (
     Unfinished,
     is_costly,
     is_live,
+    is_pieces,
     is_whole,
 )
 from guardrail.errors import GuardrailError, UsageError
@@ -26,9 +28,10 @@ from guardrail.redact import Seam, redact_parts, seams
 from guardrail.redaction import Redaction
 from guardrail.text import CanonicalText, canonicalise, join_surrogates
 from guardrail.views.unfinished import open_views, unfinished
-from guardrail.views.unmask import unmask, unmasked_findings
+from guardrail.views.unmask import Unmasked, unmask, unmasked_findings
 from guardrail.views.view import View
 
+LiveScan = Callable[[CanonicalText, Context], Progress]
 Scan = Callable[[CanonicalText, Context], Sequence[Finding]]
 
 # Pieces of a view are at most so far apart, in code points, to a stream: what goes on later is
@@ -62,12 +65,18 @@ class Filter:
         self.detectors = tuple(detectors)
         self._costly = tuple(d for d in detectors if is_costly(d))
         self._others = tuple(d for d in detectors if not is_costly(d))
-        self._live_scans: list[Callable[[CanonicalText, Context], Progress]] = []
+        self._in_views = tuple(
+            (d.name, d.scan, d.scan_pieces if is_pieces(d) else None) for d in self._others
+        )
+        # What tells what is open in a view; and in one in which pieces were put together.
+        self._live_scans: list[LiveScan] = []
+        self._live_in_pieces: list[LiveScan] = []
         for detector in self._others:
-            if is_live(detector):
-                self._live_scans.append(detector.scan_live)
+            scans: list[LiveScan] = [detector.scan_live] if is_live(detector) else []
             if is_whole(detector):
-                self._live_scans.append(detector.scan_whole)
+                scans.append(detector.scan_whole)
+            self._live_scans += scans
+            self._live_in_pieces += [detector.open_pieces] if is_pieces(detector) else scans
         self.redaction = redaction or (lambda _: policy.redactor)
 
     def check(self, response: str, context: Context = EMPTY_CONTEXT) -> Verdict:
@@ -122,7 +131,7 @@ class Filter:
             failures += _all_fail(self._others, reason(error))
         timings["views"] = perf_counter() - began
         if masked is not None:
-            found, failed = self._detect(masked.text, context, timings)
+            found, failed = self._detect_views(masked, context, timings)
             findings += unmasked_findings(masked, found, findings)
             failures += failed
             if masked.unseen is not None:
@@ -166,7 +175,7 @@ class Filter:
         findings: list[Finding] = []
         failures: list[Failure] = []
         if masked is not None:
-            found, failures = self._detect(masked.text, context, {})
+            found, failures = self._detect_views(masked, context, {})
             plain = self._detect(text, context, {})[0] if found else []
             findings = unmasked_findings(masked, found, plain)
             if masked.unseen is not None:
@@ -181,7 +190,7 @@ class Filter:
         seen = canonicalise(view.text)
         first = len(view.text)
         open_: list[Finding] = []
-        for scan in self._live_scans:
+        for scan in self._live_in_pieces if view.pieced else self._live_scans:
             progress = scan(seen, context)
             first = min(first, progress.settled)
             open_ += progress.open
@@ -222,6 +231,16 @@ class Filter:
             ended = perf_counter()
             timings[name] = timings.get(name, 0.0) + ended - began
         return findings, failures
+
+    def _detect_views(
+        self, masked: Unmasked, context: Context, timings: dict[str, float]
+    ) -> tuple[list[Finding], list[Failure]]:
+        """What is found in views, but for what would not count in them."""
+        scans = [
+            (name, scan if pieces is None else partial(pieces, first=masked.pieces))
+            for name, scan, pieces in self._in_views
+        ]
+        return self._detect(masked.text, context, timings, scans)
 
     def _leaks(self, redacted: str, seams: list[Seam], context: Context) -> bool:
         """Whether a redacted text must still not leave: what stood on the two sides of a removed

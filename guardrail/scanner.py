@@ -428,7 +428,9 @@ def _judge(detector: Detector) -> Judge | None:
         return None
     follower: Follower | None = None
 
-    def judge(text: CanonicalText, context: Context, since: int) -> tuple[Progress, Sequence[Failure]]:
+    def judge(
+        text: CanonicalText, context: Context, since: int
+    ) -> tuple[Progress, Sequence[Failure]]:
         nonlocal follower
         end = len(text.raw)
         try:

@@ -179,9 +179,12 @@ CONTACT = (
         0.8, gate=r":[0-9A-Fa-f]{0,4}:", word=True, check=_public_ip,
     ),
     PatternRule(
-        "mac", "mac_address",
-        r"(?<![\w:.-])[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})(?![\w:-])",
-        0.85, gate=r"[:-][0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]", word=True, check=_mac,
+        "mac", "mac_address", r"(?<![\w:.-])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?![\w:-])",
+        0.85, gate=r":[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:", word=True, check=_mac,
+    ),
+    PatternRule(
+        "mac_dashes", "mac_address", r"(?<![\w:.-])[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}(?![\w:-])",
+        0.85, gate=r"-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-", word=True, check=_mac,
     ),
     PatternRule(
         "imei", "device_id", r"(?<![\w-])\d{2}[- ]?\d{6}[- ]?\d{6}[- ]?\d(?![\w-])", 0,

@@ -13,7 +13,7 @@ from guardrail.classifiers.pii.pool import CUSTOM, MODEL, AnalyzerPool
 from guardrail.classifiers.pii.prose import prose
 from guardrail.classifiers.pii.rules import engine
 from guardrail.classifiers.supplied import Supplied
-from guardrail.classifiers.unfinished import progress
+from guardrail.classifiers.unfinished import certain_progress, progress
 from guardrail.detector import Context, Progress, Unfinished
 from guardrail.errors import DetectorError, UsageError
 from guardrail.findings import Evidence, Finding, Span
@@ -62,12 +62,22 @@ class PiiDetector:
         """See `Detector.scan`."""
         return self._scan(text, context, self._engine.scan(text.raw))
 
+    def scan_pieces(self, text: CanonicalText, context: Context, first: int) -> Sequence[Finding]:
+        """See `PiecesDetector`."""
+        return self._scan(text, context, self._engine.scan_pieces(text.raw, first))
+
     def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
         """See `WholeDetector`: what is open are values that may not have ended. A model sees no
         more than the segment and what comes shortly before it."""
         hits = self._engine.scan(text.raw)
         found = self._scan(text, context, hits)
-        known = progress(self._engine, text.raw, hits, found, self.name)
+        return self._of_kinds(progress(self._engine, text.raw, hits, found, self.name))
+
+    def open_pieces(self, text: CanonicalText, context: Context) -> Progress:
+        """See `PiecesDetector`."""
+        return self._of_kinds(certain_progress(self._engine, text.raw, self.name))
+
+    def _of_kinds(self, known: Progress) -> Progress:
         if self._kinds is None:
             return known
         return replace(known, open=[f for f in known.open if f.kind in self._kinds])

@@ -59,9 +59,7 @@ class View:
         if not len(within):
             return None
         part = slice(int(within[0]), int(within[-1]) + 1)
-        return replace(
-            self, text=self.text[part], starts=self.starts[part], ends=self.ends[part]
-        )
+        return replace(self, text=self.text[part], starts=self.starts[part], ends=self.ends[part])
 
     @property
     def is_forward(self) -> bool:

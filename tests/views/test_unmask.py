@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guardrail.detector import SURE
 from guardrail.findings import Evidence, Finding, Span
 from guardrail.text import canonical_units
-from guardrail.views.unmask import DEPTH, FACTOR, MOST, SPARE, SURE, unmask, unmasked_findings
+from guardrail.views.unmask import DEPTH, FACTOR, MOST, SPARE, unmask, unmasked_findings
 from guardrail.views.view import View
 from tests.cases.disguises import HIDDEN, NESTING, b64
 
