@@ -49,7 +49,8 @@ class PatternRule:
     `starts`: every match starts with one of `needs`, or where there are none with the first of a
     run of digits, or at most `back` characters before it; the rule is tried there only.
 
-    `word`: no match holds a blank.
+    `blanks`: no match holds more blanks than so many before the first of `needs` ends, or at all
+    where there are none (None: any number).
 
     `check` gets the value and says whether it can be one: a checksum, a range, a list.
     `score` (0 to 1) holds for a value without context; at 0 there is no finding without.
@@ -67,7 +68,7 @@ class PatternRule:
     reach: int = 24
     starts: bool = False
     back: int = 0
-    word: bool = False
+    blanks: int | None = None
     check: Callable[[str], bool] | None = None
     context: tuple[str, ...] = ()
     context_score: float = 0.0

@@ -84,7 +84,7 @@ def secret_pattern_rules() -> list[PatternRule]:
             row.needs,
             check=lambda token: not is_blanked(token),
             starts=row.starts,
-            word=not row.starts,
+            blanks=None if row.starts else 0,
             gate=row.gate,
         )
         for number, row in enumerate(TOKEN_FORMATS)
@@ -214,7 +214,7 @@ _RULES = (
         rf"{_URL_WITH_USER}[\w.\[%{{$-]",
         0.95,
         ("://",),
-        word=True,
+        blanks=0,
         gate=_USER,
         check=is_password_of_url,
     ),
@@ -226,7 +226,7 @@ _RULES = (
         r"(?:[\w-]{1,63}\.){1,6}[a-z]{2,18}(?![\w.])",
         0.8,
         ("://",),
-        word=True,
+        blanks=0,
         gate=_USER,
         check=is_written_out,
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 from guardrail.classifiers.patterns import Hit, resolve
 from guardrail.classifiers.pii.cues import cue_engine
@@ -71,16 +70,11 @@ class PiiDetector:
         more than the segment and what comes shortly before it."""
         hits = self._engine.scan(text.raw)
         found = self._scan(text, context, hits)
-        return self._of_kinds(progress(self._engine, text.raw, hits, found, self.name))
+        return progress(self._engine, text.raw, hits, found, self.name, self._kinds)
 
     def open_pieces(self, text: CanonicalText, context: Context) -> Progress:
         """See `PiecesDetector`."""
-        return self._of_kinds(certain_progress(self._engine, text.raw, self.name))
-
-    def _of_kinds(self, known: Progress) -> Progress:
-        if self._kinds is None:
-            return known
-        return replace(known, open=[f for f in known.open if f.kind in self._kinds])
+        return certain_progress(self._engine, text.raw, self.name, self._kinds)
 
     def _scan(self, text: CanonicalText, context: Context, hits: list[Hit]) -> Sequence[Finding]:
         raw = text.raw
