@@ -110,6 +110,8 @@ def _at_digits(
     a cluster that is complete, those that it has enough digits for."""
     size = len(text)
     for cluster in digit_clusters(text):
+        if cluster.runs[-1] < size - 2 * NEAR:
+            continue
         known = cluster.digits if cluster.end + DIGIT_GAP < size else size
         for tier in _tiers(engine, kinds):
             if tier.digits > known:
@@ -202,4 +204,4 @@ def certain_progress(
     engine: PatternEngine, raw: str, name: str, kinds: frozenset[str] | None = None
 ) -> Progress:
     """The same of values that may be certain alone, and without findings."""
-    return progress(engine.sure, raw, engine.sure.scan(raw), (), name, kinds)
+    return progress(engine.sure, raw, [], (), name, kinds)

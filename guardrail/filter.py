@@ -162,7 +162,12 @@ class Filter:
             masked = unmask(text.raw, since)
             settled = max(unfinished(text.raw), whole - VIEW_WAIT)
             views = list(masked.views) if masked is not None else []
-            views += [part for view in open_views(text.raw) if (part := view.behind(since))]
+            shown = {(view.name, view.text) for view in views}
+            views += [
+                part
+                for view in open_views(text.raw)
+                if (part := view.behind(since)) and (part.name, part.text) not in shown
+            ]
             going_on = [(view, first) for view in views if (first := _since(view, whole)) < whole]
             for view, first in sorted(going_on, key=lambda pair: pair[0].first):
                 # Nothing can be open in the others that does not wait already.

@@ -59,7 +59,7 @@ LONGEST_LATE = 200
 # While something is open, all of it is looked at again when it has grown by a share of so much.
 GROWTH = 8
 # And when it has grown by so much, in code points, in any case: short lines are judged together.
-STEP = 150
+STEP = 200
 
 Clock = Callable[[], float]
 Judge = Callable[[CanonicalText, Context, int], tuple[Progress, Sequence[Failure]]]
@@ -92,6 +92,7 @@ class Buffer:
     def __init__(self) -> None:
         self.raw, self.base = "", 0
         self._canonical: dict[tuple[int, int], CanonicalText] = {}
+        self._ends: dict[int, int] = {}
 
     @property
     def end(self) -> int:
@@ -100,11 +101,18 @@ class Buffer:
     def add(self, text: str) -> None:
         self.raw += text
         self._canonical.clear()
+        self._ends.clear()
 
     def trim(self, start: int) -> None:
         if start > self.base:
             self.raw, self.base = self.raw[start - self.base :], start
             self._canonical.clear()
+
+    def end_of(self, start: int, cut: Cut, *, final: bool) -> int:
+        """Where the segment ends that begins at a place, as `cut` tells; found once."""
+        if start not in self._ends:
+            self._ends[start] = cut(self.raw, start - self.base, final=final) + self.base
+        return self._ends[start]
 
     def canonical(self, start: int, end: int) -> CanonicalText:
         """The canonical text of a range; made once for each."""
@@ -220,7 +228,7 @@ class _Paced:
         while not self._is_over:
             edge = self._edges[-1]
             start = edge - buffer.base
-            end = self._cut(buffer.raw, start, final=final) + buffer.base
+            end = buffer.end_of(edge, self._cut, final=final)
             until = self._until(buffer, end)
             late = not final and self._is_late()
             if late:
