@@ -106,8 +106,8 @@ def _at_literals(
 def _at_digits(
     engine: PatternEngine, kinds: frozenset[str] | None, text: str
 ) -> Iterator[tuple[PatternRule, int]]:
-    """The rules of these kinds that start at digits and places near the end where they match in part or whole: of
-    a cluster that is complete, those that it has enough digits for."""
+    """The rules of these kinds that start at digits, with places near the end where they match in
+    part or whole: of a cluster that is complete, those that it has enough digits for."""
     size = len(text)
     for cluster in digit_clusters(text):
         if cluster.runs[-1] < size - 2 * NEAR:
@@ -162,7 +162,9 @@ def _word_start(text: str, place: int, blanks: int) -> int:
     """Where the word begins that reaches up to a place; or one so many blanks before it."""
     start = max(0, place) + 1
     for _ in range(blanks + 1):
-        start = max(text.rfind(" ", 0, max(0, start - 1)), text.rfind("\n", 0, max(0, start - 1))) + 1
+        start = (
+            max(text.rfind(" ", 0, max(0, start - 1)), text.rfind("\n", 0, max(0, start - 1))) + 1
+        )
         if start == 0:
             break
     return start

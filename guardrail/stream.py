@@ -23,10 +23,11 @@ from guardrail.errors import UsageError
 from guardrail.filter import Filter
 from guardrail.findings import Action, Finding, Verdict
 from guardrail.redact import Part, Redactor, Seam, seams
-from guardrail.scanner import Clock, Scanner
+from guardrail.scanner import Scanner
 from guardrail.segments import Pace, cut_by
 from guardrail.structure import Structure
 from guardrail.text import join_surrogates
+from guardrail.tracks import Clock
 
 # More than this, in code points, is not held back: the stream is refused.
 MAX_HELD = 1 << 16
