@@ -1,0 +1,127 @@
+"""What a stream looks at again: in proportion to its text, however that is laid out or cut."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import re
+from collections.abc import Iterator, Sequence
+from itertools import cycle
+
+import pytest
+
+from guardrail import Finding, Span, StreamFilter
+from guardrail.detector import Context, Progress
+from guardrail.filter import Filter
+from guardrail.policy_file import parse_policy
+from guardrail.text import CanonicalText
+
+REDACTING = parse_policy("version: 1\nrules: [{name: a, action: redact}]")
+WORDS = ("time", "year", "people", "way", "thing", "life", "child", "world", "school", "state")
+
+
+class Counting:
+    """Finds nothing, and counts the code points that it is shown."""
+
+    name, window = "counting", None
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
+        self.seen += len(text.raw)
+        return ()
+
+    def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
+        self.seen += len(text.raw)
+        return Progress((), (), len(text.raw))
+
+
+def words(rng: random.Random, count: int) -> str:
+    return " ".join(rng.choice(WORDS) for _ in range(count))
+
+
+def layouts(size: int) -> dict[str, str]:
+    """Texts that are laid out in so many pieces that each could be looked at for each other."""
+    rng = random.Random(1)
+    marks = cycle("-*+0123456789")
+    row = "|".join(f"c{n}" for n in range(120))
+    made = {
+        "list": (f"- {rng.choice('abcdefgh')}x{n}\n" for n in range(size)),
+        "alternating marks": (f"{next(marks)} {words(rng, 2)}\n" for n in range(size)),
+        "nested list": (f"{'  ' * (n % 6)}- {words(rng, 2)}\n" for n in range(size)),
+        "one word a line": (f"{rng.choice(WORDS)}\n" for n in range(size)),
+        "numbered": (f"{n}. {words(rng, 3)}\n" for n in range(1, size)),
+        "table": (f"| {rng.choice(WORDS)} | {n} | {rng.random():.2f} |\n" for n in range(size)),
+        "wide table": (f"{row}\n" for n in range(size)),
+        "open quotes": (f'"{rng.choice(WORDS)} ' for n in range(size)),
+        "open brackets": (f"([{{{rng.choice(WORDS)} " for n in range(size)),
+        "log": (f"2024-05-{n % 28 + 1:02d} INFO {words(rng, 4)}\n" for n in range(size)),
+        "code": (f"def f{n}(a):\n    return b[{n}]  # {words(rng, 2)}\n" for n in range(size)),
+        "JSON": (json.dumps({"id": n, "name": rng.choice(WORDS)}) + "\n" for n in range(size)),
+        "base64": (base64.b64encode(rng.randbytes(48)).decode() for n in range(size)),
+    }  # fmt: skip
+    return {name: filled(pieces, size) for name, pieces in made.items()}
+
+
+def filled(pieces: Iterator[str], size: int) -> str:
+    text = ""
+    while len(text) < size:
+        text += next(pieces)
+    return text[:size]
+
+
+def looked_at(text: str, step: int = 40) -> list[int]:
+    """How many code points were shown to a detector, in views as well, up to the end of each
+    fourth of a text."""
+    detector = Counting()
+    stream = StreamFilter(Filter(REDACTING, [detector]))
+    seen = []
+    out = ""
+    for at in range(0, len(text), step):
+        out += stream.feed(text[at : at + step])
+        seen.append(detector.seen)
+    assert out + stream.flush() == text
+    return [seen[len(seen) * part // 4 - 1] for part in (1, 2, 3, 4)]
+
+
+LAYOUTS = layouts(6000)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_what_is_looked_at_again_does_not_grow(name: str) -> None:
+    """Each line of eight characters was looked at with 2,000 before it, in eight views."""
+    first, second, third, fourth = looked_at(LAYOUTS[name])
+    assert fourth < 150 * len(LAYOUTS[name])
+    # What waits grows up to 6,000 code points.
+    assert fourth - third < 4 * max(third - second, second - first)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_chunking_gives_one_text(name: str) -> None:
+    hidden = "Nothing of Anna-Maria Quill comes out."
+    text = f"{LAYOUTS[name][:500]}\n{hidden}\n{LAYOUTS[name][500:900]}"
+    outs = set()
+    for step in (1, 7, 100, len(text)):
+        stream = StreamFilter(Filter(REDACTING, [Names()]))
+        out = "".join(stream.feed(text[at : at + step]) for at in range(0, len(text), step))
+        outs.add(out + stream.flush())
+    (out,) = outs
+    assert "Anna" not in out
+    assert out.startswith(LAYOUTS[name][:490])
+
+
+class Names:
+    """Finds one name, and says that it may go on."""
+
+    name, window = "names", None
+
+    def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
+        found = re.finditer("Anna-Maria Quill", text.raw)
+        return [Finding(self.name, "name", Span(*match.span())) for match in found]
+
+    def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
+        size = len(text.raw)
+        begun = text.raw.rfind("Anna", size - 20)
+        return Progress(self.scan(text, context), (), begun if begun >= 0 else size)
