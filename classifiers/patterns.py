@@ -47,7 +47,8 @@ class PatternRule:
     and no more than `reach` characters lie before the first of these or after the last.
 
     `starts`: every match starts with one of `needs`, or where there are none with the first of a
-    run of digits, or at most `back` characters before it; the rule is tried there only.
+    run of digits, or at most `back` characters before it, but never with a blank; the rule is tried
+    there only.
 
     `blanks`: no match holds more blanks than so many before the first of `needs` ends, or at all
     where there are none (None: any number).
@@ -112,6 +113,7 @@ class PatternEngine:
             if not rule.needs:
                 (at_digits if rule.joins else self._always).append(rule)
         self._tiers = _tiers(at_digits)
+        self._back = max((tier.back for tier in self._tiers), default=0)
         self._automaton = ahocorasick.Automaton()
         for literal, known in literals.items():
             self._automaton.add_word(literal, known)
@@ -186,20 +188,30 @@ class PatternEngine:
                 yield last - back, [rule.rule for _, _, rule in here], others
 
     def _at_digits(self, text: str, clusters: Sequence[Cluster], hits: list[Hit]) -> None:
-        """Run the rules that start at a run of digits, where any of them can."""
+        """Run the rules that start at a run of digits, where any of them can: outside of a word."""
         for cluster in clusters:
-            for tier in self._tiers:
-                if tier.digits > cluster.digits:
+            for start in cluster.runs:
+                places = [
+                    place
+                    for place in range(max(0, start - self._back), start + 1)
+                    if (place == start or not text[place].isspace())
+                    and not (place and ((char := text[place - 1]).isalnum() or char == "_"))
+                ]
+                if places:
+                    self._at_run(text, start, places, cluster.digits, hits)
+
+    def _at_run(
+        self, text: str, start: int, places: Sequence[int], digits: int, hits: list[Hit]
+    ) -> None:
+        for tier in self._tiers:
+            if tier.digits > digits:
+                break
+            for place in places:
+                if place >= start - tier.back and tier.any(text, place) is not None:
+                    for rule in tier.rules:
+                        if rule.digits <= digits:
+                            rule.try_at(text, start, hits)
                     break
-                for start in cluster.runs:
-                    for place in range(max(0, start - tier.back), start + 1):
-                        if place and ((char := text[place - 1]).isalnum() or char == "_"):
-                            continue
-                        if tier.any(text, place) is not None:
-                            for rule in tier.rules:
-                                if rule.digits <= cluster.digits:
-                                    rule.try_at(text, start, hits)
-                            break
 
 
 def _lowered(text: str) -> str:

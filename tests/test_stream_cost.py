@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import random
 import re
-from collections.abc import Iterator, Sequence
-from itertools import cycle
+from collections.abc import Sequence
 
 import pytest
 
@@ -16,9 +12,9 @@ from guardrail.detector import Context, Progress
 from guardrail.filter import Filter
 from guardrail.policy_file import parse_policy
 from guardrail.text import CanonicalText
+from tests.cases.layouts import layouts
 
 REDACTING = parse_policy("version: 1\nrules: [{name: a, action: redact}]")
-WORDS = ("time", "year", "people", "way", "thing", "life", "child", "world", "school", "state")
 
 
 class Counting:
@@ -36,40 +32,6 @@ class Counting:
     def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
         self.seen += len(text.raw)
         return Progress((), (), len(text.raw))
-
-
-def words(rng: random.Random, count: int) -> str:
-    return " ".join(rng.choice(WORDS) for _ in range(count))
-
-
-def layouts(size: int) -> dict[str, str]:
-    """Texts that are laid out in so many pieces that each could be looked at for each other."""
-    rng = random.Random(1)
-    marks = cycle("-*+0123456789")
-    row = "|".join(f"c{n}" for n in range(120))
-    made = {
-        "list": (f"- {rng.choice('abcdefgh')}x{n}\n" for n in range(size)),
-        "alternating marks": (f"{next(marks)} {words(rng, 2)}\n" for n in range(size)),
-        "nested list": (f"{'  ' * (n % 6)}- {words(rng, 2)}\n" for n in range(size)),
-        "one word a line": (f"{rng.choice(WORDS)}\n" for n in range(size)),
-        "numbered": (f"{n}. {words(rng, 3)}\n" for n in range(1, size)),
-        "table": (f"| {rng.choice(WORDS)} | {n} | {rng.random():.2f} |\n" for n in range(size)),
-        "wide table": (f"{row}\n" for n in range(size)),
-        "open quotes": (f'"{rng.choice(WORDS)} ' for n in range(size)),
-        "open brackets": (f"([{{{rng.choice(WORDS)} " for n in range(size)),
-        "log": (f"2024-05-{n % 28 + 1:02d} INFO {words(rng, 4)}\n" for n in range(size)),
-        "code": (f"def f{n}(a):\n    return b[{n}]  # {words(rng, 2)}\n" for n in range(size)),
-        "JSON": (json.dumps({"id": n, "name": rng.choice(WORDS)}) + "\n" for n in range(size)),
-        "base64": (base64.b64encode(rng.randbytes(48)).decode() for n in range(size)),
-    }  # fmt: skip
-    return {name: filled(pieces, size) for name, pieces in made.items()}
-
-
-def filled(pieces: Iterator[str], size: int) -> str:
-    text = ""
-    while len(text) < size:
-        text += next(pieces)
-    return text[:size]
 
 
 def looked_at(text: str, step: int = 40) -> list[int]:
