@@ -50,6 +50,9 @@ class PatternRule:
     run of digits, or at most `back` characters before it, but never with a blank; the rule is tried
     there only.
 
+    `blanks`: no match holds more blanks than so many before the first of `needs` ends, or at all
+    where there are none (None: any number).
+
     `check` gets the value and says whether it can be one: a checksum, a range, a list.
     `score` (0 to 1) holds for a value without context; at 0 there is no finding without.
     `context_score` holds where one of the words in `context` stands near, as a word of its own
@@ -66,6 +69,7 @@ class PatternRule:
     reach: int = 24
     starts: bool = False
     back: int = 0
+    blanks: int | None = None
     check: Callable[[str], bool] | None = None
     context: tuple[str, ...] = ()
     context_score: float = 0.0
@@ -109,6 +113,7 @@ class PatternEngine:
             if not rule.needs:
                 (at_digits if rule.joins else self._always).append(rule)
         self._tiers = _tiers(at_digits)
+        self._back = max((tier.back for tier in self._tiers), default=0)
         self._automaton = ahocorasick.Automaton()
         for literal, known in literals.items():
             self._automaton.add_word(literal, known)
@@ -147,14 +152,14 @@ class PatternEngine:
         return resolve(hits, len(raw))
 
     @cached_property
-    def _sure(self) -> PatternEngine:
+    def sure(self) -> PatternEngine:
         """The rules that may be certain."""
         return PatternEngine([r for r in self.rules if max(r.score, r.context_score) >= SURE])
 
     def scan_pieces(self, raw: str, first: int) -> list[Hit]:
         """The same of what stands before `first`; and behind that all values with a score of at
         least `SURE`, which nothing that scores less can take the place of."""
-        sure = self._sure.scan(raw[first:])
+        sure = self.sure.scan(raw[first:])
         behind = [h._replace(start=h.start + first, end=h.end + first) for h in sure]
         return (self.scan(raw[:first]) if first else []) + behind
 
@@ -183,22 +188,30 @@ class PatternEngine:
                 yield last - back, [rule.rule for _, _, rule in here], others
 
     def _at_digits(self, text: str, clusters: Sequence[Cluster], hits: list[Hit]) -> None:
-        """Run the rules that start at a run of digits, where any of them can."""
+        """Run the rules that start at a run of digits, where any of them can: outside of a word."""
         for cluster in clusters:
-            for tier in self._tiers:
-                if tier.digits > cluster.digits:
+            for start in cluster.runs:
+                places = [
+                    place
+                    for place in range(max(0, start - self._back), start + 1)
+                    if (place == start or not text[place].isspace())
+                    and not (place and ((char := text[place - 1]).isalnum() or char == "_"))
+                ]
+                if places:
+                    self._at_run(text, start, places, cluster.digits, hits)
+
+    def _at_run(
+        self, text: str, start: int, places: Sequence[int], digits: int, hits: list[Hit]
+    ) -> None:
+        for tier in self._tiers:
+            if tier.digits > digits:
+                break
+            for place in places:
+                if place >= start - tier.back and tier.any(text, place) is not None:
+                    for rule in tier.rules:
+                        if rule.digits <= digits:
+                            rule.try_at(text, start, hits)
                     break
-                for start in cluster.runs:
-                    for place in range(max(0, start - tier.back), start + 1):
-                        if place and ((char := text[place - 1]).isalnum() or char == "_"):
-                            continue
-                        if place < start and text[place].isspace():
-                            continue
-                        if tier.any(text, place) is not None:
-                            for rule in tier.rules:
-                                if rule.digits <= cluster.digits:
-                                    rule.try_at(text, start, hits)
-                            break
 
 
 def _lowered(text: str) -> str:
@@ -228,21 +241,24 @@ class _Tier(NamedTuple):
     rules: list[_Compiled]
 
 
-_TIERS = (1, 4, 7, 10)
+TIERS = (1, 4, 7, 10)
 """Most clusters have few digits, and most rules need many."""
 
 
 def _tiers(rules: Sequence[_Compiled]) -> list[_Tier]:
     tiers = []
-    for least, end in zip(_TIERS, (*_TIERS[1:], 1000), strict=True):
+    for least, end in zip(TIERS, (*TIERS[1:], 1000), strict=True):
         some = [rule for rule in rules if least <= rule.digits < end]
         if some:
-            forms = "|".join(
-                f"(?:{rule.rule.pattern.replace('(?P<value>', '(?:')})" for rule in some
-            )
+            forms = "|".join(f"(?:{unnamed(rule.rule.pattern)})" for rule in some)
             back = max(rule.back for rule in some)
             tiers.append(_Tier(least, back, re.compile(forms).match, some))
     return tiers
+
+
+def unnamed(pattern: str) -> str:
+    """The pattern of a rule without the name of its value."""
+    return pattern.replace("(?P<value>", "(?:")
 
 
 def _is_letter(char: str) -> bool:

@@ -31,7 +31,7 @@ from guardrail.classifiers.secret_values import (
     is_written_out,
     looks_random,
 )
-from guardrail.classifiers.unfinished import progress
+from guardrail.classifiers.unfinished import certain_progress, progress
 from guardrail.detector import Context, Progress
 from guardrail.findings import Finding, Span
 from guardrail.text import CanonicalText
@@ -59,6 +59,10 @@ class SecretsDetector:
         hits = self._engine.scan(text.raw)
         return progress(self._engine, text.raw, hits, self._findings(hits), self.name)
 
+    def open_pieces(self, text: CanonicalText, context: Context) -> Progress:
+        """See `PiecesDetector`."""
+        return certain_progress(self._engine, text.raw, self.name)
+
     def _findings(self, hits: Sequence[Hit]) -> list[Finding]:
         return [Finding(self.name, h.kind, Span(h.start, h.end), h.score) for h in hits]
 
@@ -80,6 +84,7 @@ def secret_pattern_rules() -> list[PatternRule]:
             row.needs,
             check=lambda token: not is_blanked(token),
             starts=row.starts,
+            blanks=None if row.starts else 0,
             gate=row.gate,
         )
         for number, row in enumerate(TOKEN_FORMATS)
@@ -209,6 +214,7 @@ _RULES = (
         rf"{_URL_WITH_USER}[\w.\[%{{$-]",
         0.95,
         ("://",),
+        blanks=0,
         gate=_USER,
         check=is_password_of_url,
     ),
@@ -220,6 +226,7 @@ _RULES = (
         r"(?:[\w-]{1,63}\.){1,6}[a-z]{2,18}(?![\w.])",
         0.8,
         ("://",),
+        blanks=0,
         gate=_USER,
         check=is_written_out,
     ),

@@ -6,17 +6,21 @@ behind it (the package regex; the standard library has no such matches).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import NamedTuple
 
 import regex
 
 from guardrail.classifiers.patterns import (
     CONTEXT_AFTER,
+    DIGIT_GAP,
+    TIERS,
     Hit,
     PatternEngine,
     PatternRule,
     digit_clusters,
+    unnamed,
 )
 from guardrail.classifiers.plain import plain
 from guardrail.detector import Progress
@@ -28,28 +32,47 @@ NEAR = 128
 NEEDED = 256
 
 
-def unfinished(engine: PatternEngine, raw: str, hits: list[Hit]) -> list[Hit]:
-    """What may still become a hit, or another one, as hits up to the end of the text. `hits` are
-    those of the text as it is."""
+def unfinished(
+    engine: PatternEngine, raw: str, hits: list[Hit], kinds: frozenset[str] | None = None
+) -> list[Hit]:
+    """What may still become a hit of these kinds (None: of any), or another one, as hits up to the
+    end of the text. `hits` are those of the text as it is."""
     text, offsets = plain(raw)
     size = len(text)
     content = len(text.rstrip())
-    found: list[Hit] = []
+    found: dict[tuple[str, int], Hit] = {}
+    if kinds is not None and any(hit.kind in kinds for hit in hits):
+        kinds = None  # one of another kind may take the place of a hit
 
     def add(rule: PatternRule, start: int) -> None:
         first = start if offsets is None else offsets[start]
-        found.append(Hit(first, len(raw), 0.0, rule.kind, rule.name))
+        found[rule.kind, first] = Hit(first, len(raw), 0.0, rule.kind, rule.name)
 
-    places, there = _places(engine, text)
+    places, there = _at_literals(engine, text)
+    for rule, place in _at_digits(engine, kinds, text):
+        places.setdefault(rule, set()).add(place)
     for rule, some in places.items():
+        if kinds is not None and rule.kind not in kinds:
+            continue
         form = _form(rule.pattern)
         for place in sorted(some):
             match = form.match(text, place, partial=True)
             if match is not None and _is_open(rule, match, content) and match.start() < size:
                 add(rule, match.start())
                 break
+    near = max(0, size - NEAR)
+    word = max(near, _word_start(text, content, 0))
     for rule in engine.anywhere:
-        first = 0 if rule in there else max(0, size - NEAR)
+        if kinds is not None and rule.kind not in kinds:
+            continue
+        first = 0 if rule in there else near
+        if rule.blanks == 0 and not rule.context and first:
+            # Whatever word it is.
+            add(rule, word) if word < size else None
+            continue
+        if rule.blanks is not None:
+            until = content - CONTEXT_AFTER if rule.context else content
+            first = max(first, _word_start(text, until, rule.blanks))
         while (match := _form(rule.pattern).search(text, first, partial=True)) is not None:
             if match.start() == size:
                 break
@@ -58,31 +81,93 @@ def unfinished(engine: PatternEngine, raw: str, hits: list[Hit]) -> list[Hit]:
                 break
             first = max(match.end(), first + 1)
     # A better hit may take the place of one that it overlaps.
-    opened = sorted(hit.start for hit in found)
+    opened = min((hit.start for hit in found.values()), default=0)
     for hit in sorted(hits, key=lambda hit: -hit.end):
-        if opened and hit.start < opened[0] < hit.end:
-            opened.insert(0, hit.start)
-            found.append(hit._replace(end=len(raw)))
-    return found
+        if hit.start < opened < hit.end:
+            opened = hit.start
+            found[hit.kind, hit.start] = hit._replace(end=len(raw))
+    return list(found.values())
 
 
-def _places(
+def _at_literals(
     engine: PatternEngine, text: str
 ) -> tuple[dict[PatternRule, set[int]], set[PatternRule]]:
-    """Where to try the rules that start at something in the text, and the others of which a literal
-    is there."""
+    """Where to try the rules that start at a literal in the text, and the others of which one is
+    there."""
     places: dict[PatternRule, set[int]] = {}
     there: set[PatternRule] = set()
     for at, here, others in engine.literals(text):
         there.update(others)
         for rule in here:
             places.setdefault(rule, set()).update(range(max(0, at - rule.back), at + 1))
-    near = max(0, len(text) - 2 * NEAR)
-    runs = [near + run for cluster in digit_clusters(text[near:]) for run in cluster.runs]
-    for rule in engine.at_digits:
-        for at in runs:
-            places.setdefault(rule, set()).update(range(max(0, at - rule.back), at + 1))
     return places, there
+
+
+def _at_digits(
+    engine: PatternEngine, kinds: frozenset[str] | None, text: str
+) -> Iterator[tuple[PatternRule, int]]:
+    """The rules of these kinds that start at digits, with places near the end where they match in
+    part or whole: of a cluster that is complete, those that it has enough digits for."""
+    size = len(text)
+    for cluster in digit_clusters(text):
+        if cluster.runs[-1] < size - 2 * NEAR:
+            continue
+        known = cluster.digits if cluster.end + DIGIT_GAP < size else size
+        for tier in _tiers(engine, kinds):
+            if tier.digits > known:
+                break
+            for run in cluster.runs:
+                if run < size - 2 * NEAR:
+                    continue
+                for place in range(max(0, run - tier.back), run + 1):
+                    if place and ((char := text[place - 1]).isalnum() or char == "_"):
+                        continue
+                    if tier.any.match(text, place, partial=True) is not None:
+                        for rule in tier.rules:
+                            if rule.digits <= known and run - place <= rule.back:
+                                yield rule, place
+
+
+class _Tier(NamedTuple):
+    """Rules that start at a run of digits, for clusters of at least so many; outside of a word.
+    `any` matches where one of them does."""
+
+    digits: int
+    back: int
+    any: regex.Pattern[str]
+    rules: list[PatternRule]
+
+
+@cache
+def _tiers(engine: PatternEngine, kinds: frozenset[str] | None) -> list[_Tier]:
+    tiers = []
+    wanted = [rule for rule in engine.at_digits if kinds is None or rule.kind in kinds]
+    for least, end in zip(TIERS, (*TIERS[1:], 1000), strict=True):
+        some = [rule for rule in wanted if least <= rule.digits < end]
+        # One that refers to a group of its own stands by itself.
+        alone = [[rule] for rule in some if _own_groups(rule)]
+        for rules in ([rule for rule in some if not _own_groups(rule)], *alone):
+            if rules:
+                form = "|".join(f"(?:{unnamed(rule.pattern)})" for rule in rules)
+                back = max(rule.back for rule in rules)
+                tiers.append(_Tier(least, back, _form(form), rules))
+    return tiers
+
+
+def _own_groups(rule: PatternRule) -> bool:
+    return bool(_form(unnamed(rule.pattern)).groups)
+
+
+def _word_start(text: str, place: int, blanks: int) -> int:
+    """Where the word begins that reaches up to a place; or one so many blanks before it."""
+    start = max(0, place) + 1
+    for _ in range(blanks + 1):
+        start = (
+            max(text.rfind(" ", 0, max(0, start - 1)), text.rfind("\n", 0, max(0, start - 1))) + 1
+        )
+        if start == 0:
+            break
+    return start
 
 
 def _is_open(rule: PatternRule, match: regex.Match[str], content: int) -> bool:
@@ -99,13 +184,26 @@ def _form(pattern: str) -> regex.Pattern[str]:
 
 
 def progress(
-    engine: PatternEngine, raw: str, hits: list[Hit], findings: Sequence[Finding], name: str
+    engine: PatternEngine,
+    raw: str,
+    hits: list[Hit],
+    findings: Sequence[Finding],
+    name: str,
+    kinds: frozenset[str] | None = None,
 ) -> Progress:
-    """What a detector knows at the end of a segment, if it is an engine."""
-    opened = unfinished(engine, raw, hits)
-    open_ = [Finding(name, hit.kind, Span(hit.start, hit.end)) for hit in opened]
+    """What a detector knows at the end of a segment, if it is an engine; see `unfinished`."""
+    opened = unfinished(engine, raw, hits, kinds)
+    asked = [hit for hit in opened if kinds is None or hit.kind in kinds]
+    open_ = [Finding(name, hit.kind, Span(hit.start, hit.end)) for hit in asked]
     first = min((hit.start for hit in opened), default=len(raw))
     needed = max(0, first - NEEDED)
     while 0 < needed < first and not raw[needed - 1].isspace():
         needed += 1
     return Progress(findings, open_, len(raw), needed)
+
+
+def certain_progress(
+    engine: PatternEngine, raw: str, name: str, kinds: frozenset[str] | None = None
+) -> Progress:
+    """The same of values that may be certain alone, and without findings."""
+    return progress(engine.sure, raw, [], (), name, kinds)

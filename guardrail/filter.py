@@ -13,13 +13,13 @@ import numpy as np
 from guardrail.detector import (
     EMPTY_CONTEXT,
     Context,
-    CostlyDetector,
     Detector,
-    LiveDetector,
-    PiecesDetector,
     Progress,
     Unfinished,
-    WholeDetector,
+    is_costly,
+    is_live,
+    is_pieces,
+    is_whole,
 )
 from guardrail.errors import GuardrailError, UsageError
 from guardrail.findings import Action, Failure, Finding, Span, Verdict
@@ -31,11 +31,15 @@ from guardrail.views.unfinished import open_views, unfinished
 from guardrail.views.unmask import Unmasked, unmask, unmasked_findings
 from guardrail.views.view import View
 
+LiveScan = Callable[[CanonicalText, Context], Progress]
 Scan = Callable[[CanonicalText, Context], Sequence[Finding]]
 
 # Pieces of a view are at most so far apart, in code points, to a stream: what goes on later is
 # another one. And what nothing tells of in a view waits for so many at most.
 VIEW_REACH, VIEW_WAIT = 256, 6000
+# What is looked at of a view before what is not known, in code points of the text: words that stand
+# around a value.
+VIEW_CONTEXT = 256
 
 
 class Filter:
@@ -59,18 +63,20 @@ class Filter:
                 raise UsageError(f"two detectors are called {name!r}; give each its own name")
         self.policy = policy
         self.detectors = tuple(detectors)
-        self._costly = tuple(d for d in detectors if isinstance(d, CostlyDetector))
-        self._others = tuple(d for d in detectors if not isinstance(d, CostlyDetector))
+        self._costly = tuple(d for d in detectors if is_costly(d))
+        self._others = tuple(d for d in detectors if not is_costly(d))
         self._in_views = tuple(
-            (d.name, d.scan, d.scan_pieces if isinstance(d, PiecesDetector) else None)
-            for d in self._others
+            (d.name, d.scan, d.scan_pieces if is_pieces(d) else None) for d in self._others
         )
-        self._live_scans: list[Callable[[CanonicalText, Context], Progress]] = []
+        # What tells what is open in a view; and in one in which pieces were put together.
+        self._live_scans: list[LiveScan] = []
+        self._live_in_pieces: list[LiveScan] = []
         for detector in self._others:
-            if isinstance(detector, LiveDetector):
-                self._live_scans.append(detector.scan_live)
-            if isinstance(detector, WholeDetector):
-                self._live_scans.append(detector.scan_whole)
+            scans: list[LiveScan] = [detector.scan_live] if is_live(detector) else []
+            if is_whole(detector):
+                scans.append(detector.scan_whole)
+            self._live_scans += scans
+            self._live_in_pieces += [detector.open_pieces] if is_pieces(detector) else scans
         self.redaction = redaction or (lambda _: policy.redactor)
 
     def check(self, response: str, context: Context = EMPTY_CONTEXT) -> Verdict:
@@ -144,30 +150,38 @@ class Filter:
         return findings, failures
 
     def scan_views(
-        self, text: CanonicalText, context: Context = EMPTY_CONTEXT
+        self, text: CanonicalText, context: Context, since: int
     ) -> tuple[Progress, list[Failure]]:
         """What a stream asks about the end of a segment besides what its detectors find in the text
-        as it stands: what is found in its views, and where what is hidden may go on."""
+        as it stands: what is found in its views, and where what is hidden may go on. What begins
+        before `since` is known."""
         settled = whole = len(text.raw)
         open_: list[Finding] = []
         try:
-            masked = unmask(text.raw)
+            since -= VIEW_CONTEXT
+            masked = unmask(text.raw, since)
             settled = max(unfinished(text.raw), whole - VIEW_WAIT)
-            views = [*(masked.views if masked is not None else ()), *open_views(text.raw)]
-            going_on = [(view, since) for view in views if (since := _since(view, whole)) < whole]
-            for view, since in sorted(going_on, key=lambda pair: pair[0].first):
+            views = list(masked.views) if masked is not None else []
+            shown = {(view.name, view.text) for view in views}
+            views += [
+                part
+                for view in open_views(text.raw)
+                if (part := view.behind(since)) and (part.name, part.text) not in shown
+            ]
+            going_on = [(view, first) for view in views if (first := _since(view, whole)) < whole]
+            for view, first in sorted(going_on, key=lambda pair: pair[0].first):
                 # Nothing can be open in the others that does not wait already.
                 if view.first < settled:
                     known, more = self._unsettled(view, context)
-                    settled = min(settled, max(known, since))
+                    settled = min(settled, max(known, first))
                     open_ += [replace(f, span=Span(f.span.start, whole)) for f in more]
         except Exception as error:
             return Progress((), (), whole), _all_fail(self._others, reason(error))
         findings: list[Finding] = []
         failures: list[Failure] = []
         if masked is not None:
-            plain, _ = self._detect(text, context, {})
             found, failures = self._detect_views(masked, context, {})
+            plain = self._detect(text, context, {})[0] if found else []
             findings = unmasked_findings(masked, found, plain)
             if masked.unseen is not None:
                 failures += _all_fail(self._others, masked.unseen)
@@ -181,7 +195,7 @@ class Filter:
         seen = canonicalise(view.text)
         first = len(view.text)
         open_: list[Finding] = []
-        for scan in self._live_scans:
+        for scan in self._live_in_pieces if view.pieced else self._live_scans:
             progress = scan(seen, context)
             first = min(first, progress.settled)
             open_ += progress.open

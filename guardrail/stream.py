@@ -18,15 +18,16 @@ import sys
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 
-from guardrail.detector import EMPTY_CONTEXT, Context
+from guardrail.detector import EMPTY_CONTEXT, Context, is_segmented
 from guardrail.errors import UsageError
 from guardrail.filter import Filter
 from guardrail.findings import Action, Finding, Verdict
 from guardrail.redact import Part, Redactor, Seam, seams
-from guardrail.scanner import Clock, Scanner, is_segmented
+from guardrail.scanner import Scanner
 from guardrail.segments import Pace, cut_by
 from guardrail.structure import Structure
 from guardrail.text import join_surrogates
+from guardrail.tracks import Clock
 
 # More than this, in code points, is not held back: the stream is refused.
 MAX_HELD = 1 << 16

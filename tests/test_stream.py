@@ -25,10 +25,11 @@ from guardrail.indexes.detectors import OverlapDetector
 from guardrail.indexes.excuses import Excuses
 from guardrail.keys import Key
 from guardrail.policy_file import default_policy, parse_policy
-from guardrail.scanner import LOOKBACK, Scanner
+from guardrail.scanner import Scanner
 from guardrail.segments import LONGEST_SEGMENT, segment_end
 from guardrail.stream import MAX_HELD
 from guardrail.text import CanonicalText
+from guardrail.tracks import LOOKBACK
 from tests.cases.disguises import DISGUISES
 
 SECRETS = (
@@ -497,7 +498,7 @@ def test_a_refusal_closes_the_source(rails: dict[str, Guardrail]) -> None:
 
     def source() -> Iterator[str]:
         try:
-            yield from f"{SECRETS[0]} {CLEAN} {CLEAN}"
+            yield from f"{SECRETS[0]} {CLEAN} {CLEAN} {CLEAN} {CLEAN}"
             raise AssertionError("read past the refusal")
         finally:
             closed.append("sync")

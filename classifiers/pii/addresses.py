@@ -92,7 +92,7 @@ ADDRESSES = (
                 needs=tuple(f"{word} " for word in _BEFORE), starts=True),
     PatternRule("street_compound", "street_address",
                 rf"(?<!\w)(?:(?:{_NAME} ){{0,2}}[^\W\d_]{{2,24}}{_ENDING}|(?:{_NAME}[ -]){{1,3}}{_ENDING}) ?\d{{1,4}} ?[A-Za-z]?\b{_TOWN}", 0.75,
-                needs=tuple(f"{ending} {digit}" for ending in _ENDINGS for digit in _DIGITS), digits=1, reach=100),
+                needs=tuple(f"{ending} {digit}" for ending in _ENDINGS for digit in _DIGITS), digits=1, reach=100, blanks=5),
     PatternRule("address_block", "street_address",
                 rf"(?<![\w.,$€£:/-])(?:\d{{1,6}}[A-Za-z]?\b,?|{_NAME}(?: {_NAME}){{0,2}} \d{{1,5}}\b)(?: {_PIECE}){{0,6}}?{_SEP}{_UNIT}{_REST}", 0.75,
                 needs=tuple(f"{unit} {digit}" for unit in _UNITS for digit in "#" + _DIGITS), digits=1, reach=200),

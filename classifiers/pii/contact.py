@@ -126,12 +126,12 @@ _DATE = re.compile(
 _EXTENSION = r"(?: ?(?:x|ext\.?|extension|#) ?\d{1,6})?"
 
 CONTACT = (
-    PatternRule("email", "email_address", _MAILBOX, 0.95, needs=("@",), check=_mailbox),
-    PatternRule("email_role", "email_address", _MAILBOX, 0.5, needs=("@",), check=_role_mailbox),
+    PatternRule("email", "email_address", _MAILBOX, 0.95, needs=("@",), blanks=0, check=_mailbox),
+    PatternRule("email_role", "email_address", _MAILBOX, 0.5, needs=("@",), blanks=0, check=_role_mailbox),
     PatternRule(
         "email_obfuscated", "email_address",
         r"(?<![\w.+-])[\w.+-]{1,64}(?: ?(?:\[dot\]|\(dot\)| dot ) ?[\w+-]{1,64}){0,3} ?(?:\[at\]|\(at\)|\{at\}| at ) ?[\w-]{1,63}(?: ?(?:\[dot\]|\(dot\)|\{dot\}| dot ) ?[\w-]{2,63}){1,4}(?!\w)",
-        0.85, needs=("dot]", "dot)", "dot}", " dot "),
+        0.85, blanks=8, needs=("dot]", "dot)", "dot}", " dot "),
     ),
     PatternRule(
         "url", "url",
@@ -178,15 +178,15 @@ CONTACT = (
     ),
     PatternRule(
         "ipv6", "ip_address", r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:.]\w|\w)",
-        0.8, gate=r":[0-9A-Fa-f]{0,4}:", check=_public_ip,
+        0.8, gate=r":[0-9A-Fa-f]{0,4}:", blanks=0, check=_public_ip,
     ),
     PatternRule(
         "mac", "mac_address", r"(?<![\w:.-])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?![\w:-])",
-        0.85, gate=r":[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:", check=_mac,
+        0.85, gate=r":[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:", blanks=0, check=_mac,
     ),
     PatternRule(
         "mac_dashes", "mac_address", r"(?<![\w:.-])[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}(?![\w:-])",
-        0.85, gate=r"-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-", check=_mac,
+        0.85, gate=r"-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-", blanks=0, check=_mac,
     ),
     PatternRule(
         "imei", "device_id", r"(?<![\w-])\d{2}[- ]?\d{6}[- ]?\d{6}[- ]?\d(?![\w-])", 0,

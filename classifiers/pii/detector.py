@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 from guardrail.classifiers.patterns import Hit, resolve
 from guardrail.classifiers.pii.cues import cue_engine
@@ -13,7 +12,7 @@ from guardrail.classifiers.pii.pool import CUSTOM, MODEL, AnalyzerPool
 from guardrail.classifiers.pii.prose import prose
 from guardrail.classifiers.pii.rules import engine
 from guardrail.classifiers.supplied import Supplied
-from guardrail.classifiers.unfinished import progress
+from guardrail.classifiers.unfinished import certain_progress, progress
 from guardrail.detector import Context, Progress, Unfinished
 from guardrail.errors import DetectorError, UsageError
 from guardrail.findings import Evidence, Finding, Span
@@ -71,10 +70,11 @@ class PiiDetector:
         more than the segment and what comes shortly before it."""
         hits = self._engine.scan(text.raw)
         found = self._scan(text, context, hits)
-        known = progress(self._engine, text.raw, hits, found, self.name)
-        if self._kinds is None:
-            return known
-        return replace(known, open=[f for f in known.open if f.kind in self._kinds])
+        return progress(self._engine, text.raw, hits, found, self.name, self._kinds)
+
+    def open_pieces(self, text: CanonicalText, context: Context) -> Progress:
+        """See `PiecesDetector`."""
+        return certain_progress(self._engine, text.raw, self.name, self._kinds)
 
     def _scan(self, text: CanonicalText, context: Context, hits: list[Hit]) -> Sequence[Finding]:
         raw = text.raw

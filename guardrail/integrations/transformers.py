@@ -18,12 +18,12 @@ import torch
 from transformers import LogitsProcessor, PreTrainedTokenizerBase, TextStreamer
 
 from guardrail.assembly import Guardrail
-from guardrail.detector import EMPTY_CONTEXT, LiveDetector
+from guardrail.detector import EMPTY_CONTEXT, LiveDetector, is_live
 from guardrail.errors import UsageError
 from guardrail.findings import Action, Finding
-from guardrail.scanner import CONTEXT
 from guardrail.stream import StreamFilter
 from guardrail.text import canonicalise
+from guardrail.tracks import CONTEXT
 
 # Candidates that are looked at, likeliest first, where a run is near, and how much less likely than
 # the first they are at most, as a logarithm; the others are not chosen.
@@ -48,7 +48,7 @@ class MemFree(LogitsProcessor):
         self._detectors = [
             detector
             for detector in guardrail.detectors
-            if isinstance(detector, LiveDetector) and self._policy.may_act_on(detector.name)
+            if is_live(detector) and self._policy.may_act_on(detector.name)
         ]
         if not self._detectors:
             raise UsageError(

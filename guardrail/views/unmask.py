@@ -125,9 +125,12 @@ def _says(one: Finding, other: Finding) -> bool:
     )
 
 
-def unmask(raw: str) -> Unmasked | None:
-    """The views of a text, or None where it shows no sign of a disguise."""
+def unmask(raw: str, since: int = 0) -> Unmasked | None:
+    """The views of a text, or None where it shows no sign of a disguise; of each, what holds all
+    that comes from the text behind `since`."""
     views, unseen = _search(raw)
+    if since > 0:
+        views = [part for view in views if (part := view.behind(since)) is not None]
     if not views and unseen is None:
         return None
     views.sort(key=lambda view: view.pieced)

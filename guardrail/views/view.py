@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -52,6 +52,14 @@ class View:
     def first(self) -> int:
         """The first code point of the text that is in it."""
         return int(self.starts.min())
+
+    def behind(self, place: int) -> View | None:
+        """What holds all of it that comes from behind a place of the text, if anything does."""
+        within = np.flatnonzero(self.ends > place)
+        if not len(within):
+            return None
+        part = slice(int(within[0]), int(within[-1]) + 1)
+        return replace(self, text=self.text[part], starts=self.starts[part], ends=self.ends[part])
 
     @property
     def is_forward(self) -> bool:

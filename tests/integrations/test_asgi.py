@@ -22,7 +22,7 @@ from guardrail import Guardrail
 from guardrail.integrations.asgi import GuardrailMiddleware
 from tests.integrations.conftest import CLEAN, SECRET
 
-LEAK = f"{CLEAN} {SECRET} {CLEAN}"
+LEAK = f"{CLEAN} {SECRET} {CLEAN} {CLEAN} {CLEAN}"
 
 
 def chunks(size: int = 5) -> Iterator[str]:
