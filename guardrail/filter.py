@@ -57,8 +57,10 @@ class Filter:
                 raise UsageError(f"two detectors are called {name!r}; give each its own name")
         self.policy = policy
         self.detectors = tuple(detectors)
+        self._coverage = dict.fromkeys(names, 1.0)
         self._costly = tuple(d for d in detectors if isinstance(d, CostlyDetector))
         self._others = tuple(d for d in detectors if not isinstance(d, CostlyDetector))
+        self._scans = tuple((detector.name, detector.scan) for detector in self._others)
         self._live_scans: list[Callable[[CanonicalText, Context], Progress]] = []
         for detector in self._others:
             if isinstance(detector, LiveDetector):
@@ -77,7 +79,7 @@ class Filter:
             raise UsageError(f"a response is a string, not {type(response).__name__}")
         began = perf_counter()
         timings: dict[str, float] = {}
-        coverage = dict.fromkeys((detector.name for detector in self.detectors), 1.0)
+        coverage = self._coverage.copy()
         response = join_surrogates(response)
         findings, failures = self._scan(response, context, timings, coverage)
         decision = self.policy.decide(findings, failures)
@@ -124,7 +126,8 @@ class Filter:
             failures += failed
             if masked.unseen is not None:
                 failures += _all_fail(self._others, masked.unseen)
-        failures = list(dict.fromkeys(failures))
+        if failures:
+            failures = list(dict.fromkeys(failures))
         if coverage is None or not self._costly:
             return findings, failures
         words = len(response.split())
@@ -196,12 +199,10 @@ class Filter:
     ) -> tuple[list[Finding], list[Failure]]:
         """The findings and failures of some scans, by the names of their detectors; of all that are
         not costly without `scans`."""
-        if scans is None:
-            scans = [(detector.name, detector.scan) for detector in self._others]
         findings: list[Finding] = []
         failures: list[Failure] = []
         ended = perf_counter()
-        for name, scan in scans:
+        for name, scan in scans or self._scans:
             began = ended
             if context.deadline is not None and monotonic() > context.deadline:
                 failures.append(Failure(name, "the deadline had passed"))

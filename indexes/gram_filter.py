@@ -96,7 +96,8 @@ def passing(
     for index in range(len(hashes)):
         buffer[index] = words[word_of(hashes[index], total)]
     for index in range(len(hashes)):
-        missing = bits_of(hashes[index] >> unknown) & ~buffer[index]
+        buffer[index] = bits_of(hashes[index] >> unknown) & ~buffer[index]
+    for index in range(len(hashes)):
         hits[count] = np.uint32(index)
-        count += np.int64(missing == np.uint64(0))
+        count += np.int64(buffer[index] == np.uint64(0))
     return count
