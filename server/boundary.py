@@ -36,10 +36,20 @@ class Boundary:
         self.app, self.bounds, self.metrics, self.shapes = app, bounds, metrics, shapes
         self.tracing = tracing
         self.held = 0
+        self.open: set[_Exchange] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
+
+            async def receive_when_idle() -> Message:
+                """The end of the application waits for that of its requests: one that was given up
+                still has its record to write."""
+                message = await receive()
+                while message["type"] == "lifespan.shutdown" and self.open:
+                    await asyncio.sleep(0.01)
+                return message
+
+            await self.app(scope, receive_when_idle, send)
         elif scope["type"] == "http":
             exchange = _Exchange(self, scope, receive, send)
             with self.tracing.request(scope, exchange.id) as span:
@@ -64,6 +74,7 @@ class _Exchange:
         boundary, scope = self._boundary, self._scope
         scope.setdefault("state", {})["request_id"] = self.id
         boundary.metrics.active.inc()
+        boundary.open.add(self)
         try:
             if await self._read():
                 await boundary.app(scope, self._replay, self._pass_on)
@@ -75,6 +86,7 @@ class _Exchange:
                 await response(scope, self._receive, self._pass_on)
         finally:
             boundary.held -= self._size
+            boundary.open.discard(self)
             boundary.metrics.active.dec()
             self._tell()
 
@@ -139,12 +151,7 @@ class _Exchange:
                 # What is left of the body will not be read.
                 headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
-        if not message.get("more_body", False):
-            await self._send(message)
-            return
-        # A client that does not read what is streamed to it is given up.
-        async with asyncio.timeout(self._boundary.bounds.body_seconds):
-            await self._send(message)
+        await self._send(message)
 
     @property
     def _route(self) -> str:

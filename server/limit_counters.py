@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from math import floor
+from time import monotonic, time
 
 from limits.aio.storage import SlidingWindowCounterSupport, Storage
 
@@ -17,13 +17,16 @@ class MemoryCounters(Storage, SlidingWindowCounterSupport):
     Its own storage looks through all counters with every hit, which costs milliseconds from some
     thousand callers on. This one does so when their number has doubled since the last time.
 
+    Time is the one that nobody sets: a clock that is put back gives no limit anew, and keeps none
+    used up for longer.
+
     No method waits for anything between reading a counter and writing it, so that in one event
     loop each is atomic.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        # By key: when the counter is over (Unix time), and its count.
+        # By key: when the counter is over (by the monotonic clock), and its count.
         self._counts: dict[str, tuple[float, int]] = {}
         self._sweep_at = _FEW
 
@@ -35,18 +38,19 @@ class MemoryCounters(Storage, SlidingWindowCounterSupport):
         return ()
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        return self._add(key, expiry, amount, time.time())
+        return self._add(key, expiry, amount, monotonic())
 
     async def get(self, key: str) -> int:
-        return self._get(key, time.time())
+        return self._get(key, monotonic())
 
     async def get_expiry(self, key: str) -> float:
-        return self._counts.get(key, (time.time(), 0))[0]
+        now = monotonic()
+        return time() + self._counts.get(key, (now, 0))[0] - now
 
     async def acquire_sliding_window_entry(
         self, key: str, limit: int, expiry: int, amount: int = 1
     ) -> bool:
-        now = time.time()
+        now = monotonic()
         previous, previous_ttl, current, _ = self._windows(key, expiry, now)
         if floor(previous * previous_ttl / expiry) + current + amount > limit:
             return False
@@ -55,10 +59,10 @@ class MemoryCounters(Storage, SlidingWindowCounterSupport):
         return True
 
     async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
-        return self._windows(key, expiry, time.time())
+        return self._windows(key, expiry, monotonic())
 
     async def clear_sliding_window(self, key: str, expiry: int) -> None:
-        window = int(time.time() / expiry)
+        window = int(monotonic() / expiry)
         await self.clear(f"{key}/{window}")
         await self.clear(f"{key}/{window - 1}")
 

@@ -27,7 +27,13 @@ from guardrail.integrations.bodies import BodyFilter, Json, Refused, prompt_of
 from guardrail.integrations.events import ChatStream, ResponseStream
 from guardrail.integrations.sse import EventFilter, MalformedEventError, StreamError
 from guardrail.server.audit_record import AuditRecord, decision, opening
-from guardrail.server.errors import OverloadedError, UpstreamError, openai_shape, told
+from guardrail.server.errors import (
+    OverloadedError,
+    UnavailableError,
+    UpstreamError,
+    openai_shape,
+    told,
+)
 from guardrail.server.identity import Identity
 from guardrail.server.outputs import vectors
 from guardrail.server.service import QUICK_CHARS, Service
@@ -95,14 +101,25 @@ class Exchange:
             await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
                 answer.result()
+        except asyncio.CancelledError:
+            # The service is stopping, and has waited for its requests to end. What waits to be
+            # judged stays here.
+            answer.cancel()
+            await asyncio.wait({answer})
+            error = UnavailableError("the service is stopping")
+            if not self._is_streamed:
+                raise error from None
+            if not self._events.is_done:
+                await self._break_off(error, send)
         finally:
+            how = "gone" if gone.done() else "failed"
             for task in (answer, gone):
                 task.cancel()
             await asyncio.wait({answer, gone})
             if not self._is_recorded:
                 # Nothing waits for this record any more.
                 with contextlib.suppress(GuardrailError):
-                    await self._record_end("gone" if answer.cancelled() else "failed")
+                    await self._record_end(how)
 
     async def _answer(self, send: Send) -> None:
         try:
@@ -133,7 +150,7 @@ class Exchange:
             self._bodies.deadline = deadline
             body = json.loads(data)
             made = self._bodies.body(body) if self._interface.form else vectors(body)
-            return json.dumps(made).encode()
+            return json.dumps(made, allow_nan=False).encode()
 
         try:
             made = await self._run(len(data), filtered)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import sys
 import tempfile
 
 import uvicorn
@@ -29,6 +31,8 @@ def serve(settings: Settings, config_file: str | None) -> None:
         os.environ[CONFIG_VARIABLE] = os.path.abspath(config_file)
     config = server_config(settings)
     if settings.listen.workers == 1:
+        # uvicorn sends itself the signal again that it was told to stop with, when it has.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         uvicorn.Server(config).run()
         return
     with tempfile.TemporaryDirectory(prefix="guardrail-metrics-") as folder:
@@ -71,10 +75,12 @@ def server_config(settings: Settings) -> uvicorn.Config:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 whose headers have to arrive within a time and a size. Without that, a client that
-    sends a byte a minute, or headers without end, holds a connection and memory for good."""
+    """HTTP/1.1 whose headers have to arrive within a time and a size, and whose answers have to be
+    read within a time. Without that, a client that sends or takes a byte a minute, or sends headers
+    without end, holds a connection and memory for good."""
 
     _timer: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
     _header_bytes = 0
     _in_headers = True
 
@@ -84,6 +90,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_unread()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -103,6 +110,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         super().on_headers_complete()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(self._bounds.body_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_unread()
+        super().resume_writing()
+
     @property
     def _bounds(self) -> Bounds:
         bounds: Bounds = self.app_state["service"].settings.bounds
@@ -119,6 +134,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _stop_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _refuse(self, status: int, phrase: str) -> None:
         if not self.transport.is_closing():

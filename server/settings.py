@@ -64,7 +64,9 @@ class Bounds(Section):
     batch_texts: Count = Field(default=256, description="Texts of one request.")
     header_bytes: Count = Field(default=32 << 10, description="Bytes of one request's headers.")
     header_seconds: Seconds = Field(default=10, description="Time for the headers to arrive.")
-    body_seconds: Seconds = Field(default=30, description="Time for the body to arrive.")
+    body_seconds: Seconds = Field(
+        default=30, description="Time for the body to arrive, and for an answer to be taken."
+    )
     connections: Count = Field(default=2000, description="Connections of one process.")
     threads: Count = Field(default=2, description="Checks at once in one process.")
     queue: Count = Field(default=256, description="Checks that wait for a thread.")
@@ -135,6 +137,7 @@ class Upstream(Section):
     )
     connect_seconds: Seconds = Field(default=5, description="Time to reach it.")
     read_seconds: Seconds = Field(default=120, description="Longest silence between two pieces.")
+    answer_seconds: Seconds = Field(default=1800, description="Time for a whole answer.")
 
 
 class Outputs(Section):

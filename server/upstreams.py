@@ -14,7 +14,6 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
-    ServerTimeoutError,
     TCPConnector,
 )
 from pydantic_core import to_json
@@ -44,7 +43,7 @@ class Upstream:
         self._session = ClientSession(
             headers=headers,
             timeout=ClientTimeout(
-                total=None,
+                total=settings.answer_seconds,
                 sock_connect=settings.connect_seconds,
                 sock_read=settings.read_seconds,
             ),
@@ -60,11 +59,12 @@ class Upstream:
         """The response to a request, whose body is not read yet. Raises UpstreamError; within the
         block, errors of the connection become one too."""
         url = self.settings.url.rstrip("/") + path
-        data = io.BytesIO(to_json(body))  # is sent in pieces, however large
+        # Sent in pieces, however large. 1e999 is JSON, and infinite here, which is none.
+        data = io.BytesIO(to_json(body, inf_nan_mode="null"))
         try:
             async with self._session.post(url, data=data, allow_redirects=False) as response:
                 yield response
-        except ServerTimeoutError:
+        except TimeoutError:
             raise UpstreamError("the model server took too long", 504) from None
         except ClientError:
             raise UpstreamError("the model server does not answer as it should") from None

@@ -27,7 +27,9 @@ class Health(BaseModel):
 
 
 class Ready(Health):
-    failing: list[str] = Field(description="What does not answer: checks, database, limits.")
+    failing: list[str] = Field(
+        description="What does not answer: checks, indexes, database, keys, limits."
+    )
 
 
 class Readiness:
@@ -48,7 +50,7 @@ class Readiness:
             return self._problems
 
     async def _ask(self) -> dict[str, str]:
-        parts = {"checks": self._probe, **self._service.stores.probes}
+        parts = {"checks": self._probe, "indexes": self._current, **self._service.stores.probes}
         answers = await asyncio.gather(*(ask() for ask in parts.values()), return_exceptions=True)
         problems = {}
         for name, answer in zip(parts, answers, strict=True):
@@ -64,6 +66,12 @@ class Readiness:
         if verdict.failures:
             names = ", ".join(sorted({failure.detector for failure in verdict.failures}))
             raise GuardrailError(f"detectors that cannot judge: {names}")
+
+    async def _current(self) -> None:
+        rail = self._service.guard.now.rail
+        problems = await asyncio.to_thread(rail.health)
+        if stale := sorted(problems.keys() & rail.indexes().keys()):
+            raise GuardrailError(f"indexes that cannot be used as they are on disk: {stale}")
 
 
 @router.get("/livez", response_model=Health, responses={503: {"model": Health}})

@@ -10,6 +10,7 @@ import pytest
 
 from guardrail.indexes.build import build
 from guardrail.keys import Key, write_key
+from tests.integrations.upstream import Upstream, upstream
 from tests.server.running import Running, running
 
 SECRET = (
@@ -17,6 +18,15 @@ SECRET = (
     "given furosemide before her transfer to the intensive care unit of Saint Columba hospital."
 )
 CLEAN = "Here is a recipe for pancakes: mix flour, milk and two eggs, then fry them in butter."
+PHRASE = "Operation Copper Heron 9"  # 24 characters, refused; SECRET is redacted
+POLICY = """
+version: 1
+rules:
+  - {name: phrases, when: {kind: phrase}, action: refuse}
+  - {name: verbatim, when: {kind: verbatim, min_length: 48}, action: redact}
+  - {name: rest, action: allow}
+refusal: Not this.
+"""
 KEY = Key(bytes(range(32)))
 
 
@@ -34,6 +44,25 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(corpus: Path) -> dict[str, Any]:
     """What every server of these tests is told."""
     return {"guard": {"indexes": str(corpus / "index"), "key_file": str(corpus / "index.key")}}
+
+
+@pytest.fixture(scope="session")
+def strict_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Settings with POLICY, and an index that protects PHRASE too."""
+    folder = tmp_path_factory.mktemp("strict")
+    (folder / "note.txt").write_text(SECRET)
+    build([str(folder / "note.txt")], folder / "index", KEY, phrases=[PHRASE], jobs=1)
+    write_key(folder / "index.key", KEY)
+    (folder / "policy.yaml").write_text(POLICY)
+    files = {"policy": "policy.yaml", "indexes": "index", "key_file": "index.key"}
+    return {"guard": {name: str(folder / file) for name, file in files.items()}}
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[Upstream]:
+    """A model server that answers what it is told to."""
+    with upstream() as running_upstream:
+        yield running_upstream
 
 
 @pytest.fixture(scope="session")

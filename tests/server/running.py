@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from guardrail.server.stores.audit import AuditLog, StoredRecord
 from guardrail.server.stores.database import Database
 from guardrail.server.stores.keys import KeyStore
 
-PATIENCE = 300
+PATIENCE = 300  # a process that starts beside others takes a minute on a busy machine
 COMMAND = "from guardrail.cli import main; main()"
 
 
@@ -68,6 +68,16 @@ class Running:
             return httpx.get(self.url + "/livez", verify=False, timeout=5).status_code == 200
         except httpx.HTTPError:
             return False
+
+    def raw(self, data: bytes, seconds: float = 60) -> bytes:
+        """What it answers to some bytes, until it closes the connection."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
+            connection.sendall(data)
+            answer = b""
+            with suppress(ConnectionResetError):
+                while piece := connection.recv(65536):
+                    answer += piece
+            return answer
 
     def logged(self) -> str:
         return (self.folder / "log").read_text()
@@ -127,6 +137,14 @@ def running(
         yield server
     finally:
         server.close()
+
+
+def eventually(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def free_port() -> int:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from guardrail.indexes.build import add, build
 from guardrail.indexes.lifecycle import forget
 from guardrail.server.identity import Scope
 from tests.server.conftest import CLEAN, KEY, SECRET
-from tests.server.running import Running
+from tests.server.running import Running, eventually
 
 NEWS = (
     "The Wrenfield contract ends without notice on the last day of June, and the tenants of the "
@@ -77,13 +76,6 @@ def changing(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         server.close()
 
 
-def eventually(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def test_a_changed_index_is_taken_up(changing: Changing) -> None:
     assert changing.action(NEWS) == "allow"
     before = changing.state()["indexes"][0]
@@ -121,6 +113,22 @@ def test_a_broken_policy_does_not_take_the_place_of_a_working_one(changing: Chan
     assert httpx.get(changing.server.url + "/readyz", timeout=60).status_code == 200
     changing.write_policy("redact")
     eventually(lambda: changing.state()["policy_problem"] is None)
+
+
+def test_a_broken_index_does_not_take_the_place_of_a_working_one(changing: Changing) -> None:
+    def ready() -> tuple[int, Any]:
+        answer = httpx.get(changing.server.url + "/readyz", timeout=60)
+        return answer.status_code, answer.json()["failing"]
+
+    manifest = changing.folder / "index" / "manifest.json"
+    whole = manifest.read_bytes()
+    manifest.write_bytes(whole[: len(whole) // 2])
+    eventually(lambda: ready() == (503, ["indexes"]))
+    assert changing.action(SECRET) == "redact"  # by the one that was in use
+    assert changing.state()["indexes"][0]["problem"]
+    manifest.write_bytes(whole)
+    eventually(lambda: ready() == (200, []))
+    assert changing.action(SECRET) == "redact"
 
 
 def test_reloads_are_on_record(changing: Changing) -> None:

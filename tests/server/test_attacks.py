@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
@@ -14,7 +13,7 @@ import httpx
 import pytest
 
 from guardrail.server.identity import Scope
-from tests.integrations.upstream import Upstream, upstream
+from tests.integrations.upstream import Upstream
 from tests.server.conftest import CLEAN, KEY, SECRET
 from tests.server.running import Running, running
 
@@ -22,12 +21,6 @@ CHAT = "/v1/chat/completions"
 ASK: Any = {"model": "m", "messages": [{"role": "user", "content": "Tell me"}]}
 # More than a server's answer may take of memory or of time.
 MANY = 400_000
-
-
-@pytest.fixture(scope="module")
-def fake() -> Iterator[Upstream]:
-    with upstream() as running_upstream:
-        yield running_upstream
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +34,6 @@ def proxy(
     }
     with running(tmp_path_factory.mktemp("attacked"), told, KEY) as up:
         yield up
-
-
-def raw(server: Running, data: bytes) -> bytes:
-    """What the server answers to some bytes, until it closes the connection."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
-        connection.sendall(data)
-        answer = b""
-        with suppress(ConnectionResetError):
-            while piece := connection.recv(65536):
-                answer += piece
-        return answer
 
 
 def ask(server: Running, body: Any = ASK, path: str = CHAT, **headers: str) -> httpx.Response:
@@ -86,7 +68,7 @@ def ask(server: Running, body: Any = ASK, path: str = CHAT, **headers: str) -> h
 def test_no_request_hides_in_the_body_of_another(server: Running, framing: bytes) -> None:
     """Where the length of a body can be read in two ways, nothing after it is a request."""
     hidden = b"0\r\n\r\nGET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-    answer = raw(server, b"POST /v1/check HTTP/1.1\r\nhost: x\r\n" + framing + b"\r\n" + hidden)
+    answer = server.raw(b"POST /v1/check HTTP/1.1\r\nhost: x\r\n" + framing + b"\r\n" + hidden)
     assert answer.startswith(b"HTTP/1.1 4"), answer[:200]
     assert answer.count(b"HTTP/1.1 ") == 1, answer
 
@@ -107,7 +89,7 @@ def test_no_request_hides_in_the_body_of_another(server: Running, framing: bytes
 def test_what_is_no_key_opens_nothing(server: Running, header: bytes, key: bytes) -> None:
     body = b'{"text": "a"}'
     head = b"POST /v1/check HTTP/1.1\r\nhost: x\r\nconnection: close\r\n" + header + key
-    answer = raw(server, head + b"\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+    answer = server.raw(head + b"\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
     assert answer.startswith((b"HTTP/1.1 401 ", b"HTTP/1.1 400 ")), answer[:200]
 
 

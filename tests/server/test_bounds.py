@@ -48,16 +48,6 @@ def check(server: Running, headers: dict[str, str], text: str) -> httpx.Response
     return httpx.post(server.url + "/v1/check", json={"text": text}, headers=headers, timeout=60)
 
 
-def raw(server: Running, data: bytes, seconds: float = 30) -> bytes:
-    """What the server answers to some bytes, until it closes the connection."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=seconds) as connection:
-        connection.sendall(data)
-        answer = b""
-        while piece := connection.recv(65536):
-            answer += piece
-        return answer
-
-
 def test_a_detector_that_hangs_costs_its_own_request_only(
     tight: Running, headers: dict[str, str]
 ) -> None:
@@ -110,10 +100,10 @@ def test_a_body_that_says_that_it_is_too_large_is_not_read(
     tight: Running, headers: dict[str, str]
 ) -> None:
     head = f"POST /v1/check HTTP/1.1\r\nhost: x\r\nauthorization: {headers['authorization']}\r\n"
-    answer = raw(tight, f"{head}content-length: {100 << 20}\r\n\r\n".encode())
+    answer = tight.raw(f"{head}content-length: {100 << 20}\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"too_large" in answer
-    answer = raw(tight, f"{head}content-length: {'9' * 40}\r\n\r\n".encode())
+    answer = tight.raw(f"{head}content-length: {'9' * 40}\r\n\r\n".encode())
     assert answer.startswith((b"HTTP/1.1 413 ", b"HTTP/1.1 400 "))
 
 
@@ -151,13 +141,13 @@ def resident(pid: int) -> int:
     ids=["nothing", "half of the headers", "an empty line"],
 )
 def test_headers_that_never_end_are_given_up(tight: Running, beginning: bytes) -> None:
-    answer = raw(tight, beginning)
+    answer = tight.raw(beginning)
     assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_body_that_never_ends_is_given_up(tight: Running, headers: dict[str, str]) -> None:
     head = f"POST /v1/check HTTP/1.1\r\nhost: x\r\nauthorization: {headers['authorization']}\r\n"
-    answer = raw(tight, f'{head}content-length: 1000\r\n\r\n{{"text": "'.encode())
+    answer = tight.raw(f'{head}content-length: 1000\r\n\r\n{{"text": "'.encode())
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"too_slow" in answer
 
@@ -187,8 +177,29 @@ def test_slow_clients_do_not_keep_others_waiting(tight: Running, headers: dict[s
             connection.close()
 
 
+def hung_up(connection: socket.socket) -> bool:
+    """Whether the other side closes a connection from which nothing is read."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            connection.sendall(b"x")
+        except (ConnectionResetError, BrokenPipeError):
+            return True
+        time.sleep(0.5)
+    return False
+
+
+def test_answers_that_nobody_reads_are_given_up(tight: Running) -> None:
+    """Each waits in the memory of the server, and its connection would stay for good."""
+    with socket.create_connection(("127.0.0.1", tight.port), timeout=60) as connection:
+        request = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n"
+        connection.sendall(request * 2000)  # 50 MB of answers: more than sockets hold
+        assert hung_up(connection)
+    assert tight.answers()
+
+
 def test_headers_without_end_are_refused(tight: Running) -> None:
-    answer = raw(tight, b"GET /livez HTTP/1.1\r\nx: " + b"y" * 20_000)
+    answer = tight.raw(b"GET /livez HTTP/1.1\r\nx: " + b"y" * 20_000)
     assert answer.startswith(b"HTTP/1.1 431 ")
 
 
@@ -259,7 +270,7 @@ def test_what_is_no_check_is_refused(tight: Running, headers: dict[str, str], bo
     ],
 )
 def test_what_is_no_request_is_refused(tight: Running, data: bytes) -> None:
-    answer = raw(tight, data)
+    answer = tight.raw(data)
     assert answer.startswith(b"HTTP/1.1 4"), answer[:100]
     assert b"Traceback" not in answer
     assert tight.answers()

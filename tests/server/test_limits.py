@@ -204,7 +204,7 @@ def test_a_url_that_is_none_is_refused(url: str) -> None:
 
 def test_counters_that_are_over_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_000_000.0
-    monkeypatch.setattr("guardrail.server.limit_counters.time.time", lambda: now)
+    monkeypatch.setattr("guardrail.server.limit_counters.monotonic", lambda: now)
 
     async def main() -> None:
         nonlocal now
@@ -217,9 +217,22 @@ def test_counters_that_are_over_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) 
     asyncio.run(main())
 
 
+def test_a_clock_that_is_set_changes_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(limiter: Limiter) -> None:
+        assert await admitted(limiter, KEY, 6) == 5
+        await limiter.charge(SIBLING, 5)
+        true = time.time()
+        for days in (-2, 2):
+            monkeypatch.setattr(time, "time", lambda days=days: true + days * DAY)
+            assert await admitted(limiter, KEY, 1) == 0
+            assert await admitted(limiter, SIBLING, 1) == 0
+
+    run("memory://", use, per_key=Limits(requests=Rate(5, DAY), tokens=Rate(5, DAY)))
+
+
 def test_the_window_before_counts_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 6000.0
-    monkeypatch.setattr("guardrail.server.limit_counters.time.time", lambda: now)
+    monkeypatch.setattr("guardrail.server.limit_counters.monotonic", lambda: now)
 
     async def main() -> list[int]:
         nonlocal now

@@ -20,24 +20,13 @@ import openai
 import pytest
 from openai import OpenAI
 
-from guardrail.indexes.build import build
-from guardrail.keys import write_key
 from guardrail.server.identity import Scope
-from tests.integrations.upstream import Upstream, upstream
-from tests.server.conftest import CLEAN, KEY, SECRET
+from tests.integrations.upstream import Upstream
+from tests.server.conftest import CLEAN, KEY, PHRASE, SECRET
 from tests.server.running import Running, free_port, running
 
 PYTHON = os.environ.get("GUARDRAIL_TEST_LITELLM", "")
 EXAMPLE = Path(__file__).parents[2] / "examples/litellm.yaml"
-PHRASE = "Operation Copper Heron 9"
-POLICY = """
-version: 1
-rules:
-  - {name: phrases, when: {kind: phrase}, action: refuse}
-  - {name: verbatim, when: {kind: verbatim, min_length: 48}, action: redact}
-  - {name: rest, action: allow}
-refusal: Not this.
-"""
 MASTER = "sk-a-long-and-random-master-key-0123456789"
 ASK: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Tell me"}]}
 PATIENCE = 240
@@ -48,27 +37,10 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def fake() -> Iterator[Upstream]:
-    with upstream() as running_upstream:
-        yield running_upstream
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("guarded")
-    (folder / "note.txt").write_text(SECRET)
-    build([str(folder / "note.txt")], folder / "index", KEY, phrases=[PHRASE], jobs=1)
-    write_key(folder / "index.key", KEY)
-    (folder / "policy.yaml").write_text(POLICY)
-    guard = {name: str(folder / name) for name in ("policy.yaml", "index", "index.key")}
-    settings = {
-        "guard": {
-            "policy": guard["policy.yaml"],
-            "indexes": guard["index"],
-            "key_file": guard["index.key"],
-        }
-    }
-    with running(folder / "service", settings, KEY) as up:
+def guarded(
+    strict_settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("service"), strict_settings, KEY) as up:
         yield up
 
 

@@ -12,41 +12,29 @@ from typing import Any
 import httpx
 import pytest
 
-from guardrail.indexes.build import build
-from guardrail.keys import write_key
 from guardrail.server.identity import Scope
-from tests.integrations.upstream import Upstream, upstream
-from tests.server.conftest import CLEAN, KEY, SECRET
+from tests.integrations.upstream import Upstream
+from tests.server.conftest import CLEAN, KEY, PHRASE
 from tests.server.running import Running, running
-from tests.server.test_proxy import PHRASE, POLICY, chunk, events, send
+from tests.server.scripts import chunk, events, send
 
 PATHS = ("chat/completions", "completions", "responses")
 ASK: dict[str, Any] = {"model": "m", "messages": [], "input": "Tell me", "prompt": "Tell me"}
 LOGPROB = -0.123456
 
 
-@pytest.fixture(scope="module")
-def fake() -> Iterator[Upstream]:
-    with upstream() as running_upstream:
-        yield running_upstream
-
-
-def serving(fake: Upstream, folder: Any, outputs: dict[str, Any]) -> Any:
-    (folder / "note.txt").write_text(SECRET)
-    build([str(folder / "note.txt")], folder / "index", KEY, phrases=[PHRASE], jobs=1)
-    write_key(folder / "index.key", KEY)
-    (folder / "policy.yaml").write_text(POLICY)
-    guard = {"policy": "policy.yaml", "indexes": "index", "key_file": "index.key"}
-    paths = {name: str(folder / value) for name, value in guard.items()}
-    upstreams = {"fake": {"url": fake.url}}
-    return running(folder, {"guard": paths, "upstreams": upstreams, "outputs": outputs}, KEY)
+def serving(fake: Upstream, settings: dict[str, Any], folder: Any, outputs: dict[str, Any]) -> Any:
+    more = {"upstreams": {"fake": {"url": fake.url}}, "outputs": outputs}
+    return running(folder, {**settings, **more}, KEY)
 
 
 @pytest.fixture(scope="module")
-def opened(fake: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def opened(
+    strict_settings: dict[str, Any], fake: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
     outputs: dict[str, Any] = {"max_n": 4, "logit_bias": True, "echo": True, "embeddings": True}
     outputs |= {"logprobs": "refuse", "refusal_as_content": True}
-    with serving(fake, tmp_path_factory.mktemp("opened"), outputs) as up:
+    with serving(fake, strict_settings, tmp_path_factory.mktemp("opened"), outputs) as up:
         yield up
 
 
@@ -175,7 +163,8 @@ def test_log_probabilities_leave_on_no_route(
 
 
 @pytest.fixture(scope="module")
-def closed(fake: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("closed")
-    with serving(fake, folder, {"max_n": 2}) as up:
+def closed(
+    strict_settings: dict[str, Any], fake: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    with serving(fake, strict_settings, tmp_path_factory.mktemp("closed"), {"max_n": 2}) as up:
         yield up

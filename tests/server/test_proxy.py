@@ -18,14 +18,12 @@ from faker import Faker
 from openai import AsyncOpenAI, OpenAI
 
 from guardrail import Guardrail
-from guardrail.indexes.build import build
-from guardrail.keys import write_key
 from guardrail.server.identity import Limits, Rate, Scope
-from tests.integrations.upstream import Upstream, upstream
-from tests.server.conftest import CLEAN, KEY, SECRET
+from tests.integrations.upstream import Upstream
+from tests.server.conftest import CLEAN, KEY, PHRASE, SECRET
 from tests.server.running import Running, running
+from tests.server.scripts import chunk, events, send
 
-PHRASE = "Operation Copper Heron 9"  # 24 characters, refused; SECRET is redacted
 LEAK = f"{CLEAN} {SECRET} {CLEAN}"
 REFUSED = f"{CLEAN} It is called {PHRASE}. {CLEAN}"
 BEFORE = f"{CLEAN} It is called "
@@ -35,37 +33,14 @@ FAKER.seed_instance(5)
 PROSE = FAKER.paragraph(nb_sentences=40)
 ARGUMENTS = json.dumps({"note": SECRET, "to": ["a", 1]})
 UPSTREAM_KEY = "sk-upstream-0123456789"
-POLICY = """
-version: 1
-rules:
-  - {name: phrases, when: {kind: phrase}, action: refuse}
-  - {name: verbatim, when: {kind: verbatim, min_length: 48}, action: redact}
-  - {name: rest, action: allow}
-refusal: Not this.
-"""
 ASK: Any = {"model": "m", "messages": [{"role": "user", "content": "Tell me"}]}
 
 
 @pytest.fixture(scope="module")
-def fake() -> Iterator[Upstream]:
-    with upstream() as running_upstream:
-        yield running_upstream
-
-
-@pytest.fixture(scope="module")
-def settings_of(fake: Upstream, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("guarded")
-    (folder / "note.txt").write_text(SECRET)
-    build([str(folder / "note.txt")], folder / "index", KEY, phrases=[PHRASE], jobs=1)
-    write_key(folder / "index.key", KEY)
-    (folder / "policy.yaml").write_text(POLICY)
+def settings_of(strict_settings: dict[str, Any], fake: Upstream) -> dict[str, Any]:
     model = {"url": fake.url, "api_key": UPSTREAM_KEY}
     return {
-        "guard": {
-            "policy": str(folder / "policy.yaml"),
-            "indexes": str(folder / "index"),
-            "key_file": str(folder / "index.key"),
-        },
+        **strict_settings,
         "upstreams": {
             "plain": model,
             "hasty": {**model, "models": ["hasty"], "read_seconds": 0.5},
@@ -143,9 +118,9 @@ def test_a_streamed_completion(
     stream: Any = client.chat.completions.create(
         **ASK, n=2, stream=True, stream_options={"include_usage": True}
     )
-    for chunk in stream:
-        usage = chunk.usage or usage
-        for choice in chunk.choices:
+    for piece in stream:
+        usage = piece.usage or usage
+        for choice in piece.choices:
             assert choice.logprobs is None
             texts[choice.index] += choice.delta.content or ""
             refusals[choice.index] += choice.delta.refusal or ""
@@ -377,43 +352,6 @@ def test_only_what_the_user_said_counts_as_prompt(
 
 
 # --- the model server fails
-
-
-def send(handler: BaseHTTPRequestHandler, status: int, body: Any, **headers: str) -> None:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    handler.send_response(status)
-    for name, value in {"content-type": "application/json", **headers}.items():
-        handler.send_header(name.replace("_", "-"), value)
-    handler.send_header("content-length", str(len(data)))
-    handler.end_headers()
-    handler.wfile.write(data)
-
-
-def events(handler: BaseHTTPRequestHandler, *parts: bytes | float, chunked: bool = False) -> None:
-    """A stream of these parts; a number waits so many seconds. `chunked` has an end of its own,
-    which does not come."""
-    handler.send_response(200)
-    handler.send_header("content-type", "text/event-stream")
-    if chunked:
-        handler.send_header("transfer-encoding", "chunked")
-    handler.end_headers()
-    try:
-        for part in parts:
-            if isinstance(part, float):
-                time.sleep(part)
-            elif chunked:
-                handler.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
-            else:
-                handler.wfile.write(part)
-    except (BrokenPipeError, ConnectionResetError):
-        pass
-    handler.close_connection = True
-
-
-def chunk(said: str, finish: str | None = None, **more: Any) -> bytes:
-    choice = {"index": 0, "delta": {"content": said}, "finish_reason": finish} | more
-    body = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
-    return f"data: {json.dumps({**body, 'choices': [choice]})}\n\n".encode()
 
 
 def streamed(client: OpenAI, **options: Any) -> str:
