@@ -8,11 +8,12 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import is_
 from pathlib import Path
 from typing import overload
 
 from guardrail.anonymise import Anonymiser
-from guardrail.detector import Context, Detector, Entitlements
+from guardrail.detector import EMPTY_CONTEXT, NOBODY, Context, Detector, Entitlements
 from guardrail.detector_settings import (
     MemorizationSettings,
     OverlapSettings,
@@ -37,6 +38,9 @@ from guardrail.segments import Pace
 from guardrail.stream import StreamFilter
 
 StrPath = str | os.PathLike[str]
+
+# What makes no context: prompt, identity, entitlements, and so on.
+_NOTHING = ((), None, NOBODY, None, None, None, None)
 
 
 class Guardrail:
@@ -118,7 +122,9 @@ class Guardrail:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         supplied, entitled = _supplied(prompt), _entitled(entitlements)
-        context = Context(supplied, identity, entitled, model, logprobs, deadline, conversation)
+        given = (supplied, identity, entitled, model, logprobs, deadline, conversation)
+        # A context takes 2 of the 100 microseconds that a check takes: none is made of nothing.
+        context = EMPTY_CONTEXT if all(map(is_, given, _NOTHING)) else Context(*given)
         return self._filter.check(response, context)
 
     def restore(self, text: str) -> str:
@@ -229,6 +235,8 @@ def _supplied(prompt: str | Sequence[str] | None) -> tuple[str, ...]:
 def _entitled(entitlements: Entitlements | Iterable[str]) -> Entitlements:
     if isinstance(entitlements, Entitlements):
         return entitlements
+    if not entitlements:
+        return NOBODY
     names = (entitlements,) if isinstance(entitlements, str) else entitlements
     return Entitlements(frozenset(names))
 

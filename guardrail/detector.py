@@ -38,6 +38,10 @@ class Entitlements:
         return bool(self.collections or self.labels or self.documents)
 
 
+# Of a caller who may see nothing besides what all may see.
+NOBODY = Entitlements()
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What is known about the response besides its text.
@@ -52,7 +56,7 @@ class Context:
 
     prompt: tuple[str, ...] = ()
     identity: str | None = None
-    entitlements: Entitlements = Entitlements()
+    entitlements: Entitlements = NOBODY
     model: str | None = None
     logprobs: Sequence[float] | None = None
     deadline: float | None = None

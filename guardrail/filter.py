@@ -63,11 +63,13 @@ class Filter:
                 raise UsageError(f"two detectors are called {name!r}; give each its own name")
         self.policy = policy
         self.detectors = tuple(detectors)
+        self._coverage = dict.fromkeys(names, 1.0)
         self._costly = tuple(d for d in detectors if is_costly(d))
         self._others = tuple(d for d in detectors if not is_costly(d))
         self._in_views = tuple(
             (d.name, d.scan, d.scan_pieces if is_pieces(d) else None) for d in self._others
         )
+        self._scans = tuple((detector.name, detector.scan) for detector in self._others)
         # What tells what is open in a view; and in one in which pieces were put together.
         self._live_scans: list[LiveScan] = []
         self._live_in_pieces: list[LiveScan] = []
@@ -89,7 +91,7 @@ class Filter:
             raise UsageError(f"a response is a string, not {type(response).__name__}")
         began = perf_counter()
         timings: dict[str, float] = {}
-        coverage = dict.fromkeys((detector.name for detector in self.detectors), 1.0)
+        coverage = self._coverage.copy()
         response = join_surrogates(response)
         findings, failures = self._scan(response, context, timings, coverage)
         decision = self.policy.decide(findings, failures)
@@ -136,7 +138,8 @@ class Filter:
             failures += failed
             if masked.unseen is not None:
                 failures += _all_fail(self._others, masked.unseen)
-        failures = list(dict.fromkeys(failures))
+        if failures:
+            failures = list(dict.fromkeys(failures))
         if coverage is None or not self._costly:
             return findings, failures
         words = len(response.split())
@@ -216,12 +219,10 @@ class Filter:
     ) -> tuple[list[Finding], list[Failure]]:
         """The findings and failures of some scans, by the names of their detectors; of all that are
         not costly without `scans`."""
-        if scans is None:
-            scans = [(detector.name, detector.scan) for detector in self._others]
         findings: list[Finding] = []
         failures: list[Failure] = []
         ended = perf_counter()
-        for name, scan in scans:
+        for name, scan in scans or self._scans:
             began = ended
             if context.deadline is not None and monotonic() > context.deadline:
                 failures.append(Failure(name, "the deadline had passed"))

@@ -32,9 +32,9 @@ Units = NDArray[np.uint8]
 Offsets = NDArray[np.uint32]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: that takes three times as long to make
 class CanonicalText:
-    """A text and its canonical form.
+    """A text and its canonical form. Nobody changes it.
 
     `units`: uint8, shape (n,). `offsets`: uint32, shape (n,), not decreasing: the code point of
     `raw` that each unit came from (one code point may yield several units, most yield one).
@@ -48,13 +48,22 @@ class CanonicalText:
         return len(self.units)
 
     def span(self, start: int, end: int) -> Span:
-        """The raw span of the units start..end (half-open, not empty), at word boundaries.
+        """The raw span of the units start..end (half-open, not empty), at word boundaries."""
+        return Span(*self.range(start, end))
+
+    def words(self, start: int, end: int) -> int:
+        """The number of words in the raw span of some units."""
+        first, last = self.range(start, end)
+        return len(self.raw[first:last].split())
+
+    def range(self, start: int, end: int) -> tuple[int, int]:
+        """Start and end of `span`.
 
         A word that is cut is taken in whole, unless only its first or last `STRAY` letters are
         meant: a match runs on so far by chance, and a word more would be lost at one end in four.
         """
         raw, offsets = self.raw, self.offsets
-        first, last = int(offsets[start]), int(offsets[end - 1]) + 1
+        first, last = offsets.item(start), offsets.item(end - 1) + 1
         if last < len(raw) and raw[last - 1].isalnum() and raw[last].isalnum():
             back = last - 1
             while back > first and last - back <= STRAY and raw[back - 1].isalnum():
@@ -77,7 +86,7 @@ class CanonicalText:
                     first += 1
             else:
                 first = self.word_start(first)
-        return Span(first, last)
+        return first, last
 
     def word_start(self, position: int) -> int:
         """Where the word around a code point begins: `span` starts no earlier."""
@@ -122,7 +131,10 @@ def canonical_units(raw: str, scratch: Scratch | None = None) -> tuple[Units, Of
     # One code point may yield 18 units, and hardly any yields more than one.
     size, written = len(points) + len(points) // 8 + 16, -1
     while written < 0:
-        units, offsets = (scratch or Scratch()).reserve(size)
+        if scratch is None:
+            units, offsets = np.empty(size, np.uint8), np.empty(size, np.uint32)
+        else:
+            units, offsets = scratch.reserve(size)
         written = _map_points(points, plain, pages, table, pool, units, offsets)
         size *= 2
     return units[:written], offsets[:written]

@@ -38,11 +38,11 @@ def gather(
     bits = np.int64(parameters[4])
     mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
     filled = np.int64(0)
-    while filled < len(candidates):
-        candidates[filled, 0] = seeds[seed, 0]
-        candidates[filled, 1] = entry
+    while filled < candidates.shape[1]:
+        candidates[0, filled] = seeds[seed, 0]
+        candidates[1, filled] = entry
         late = entry - seeds[seed, 1] >= FIRST
-        candidates[filled, 2] = seeds[seed, 3] | (LATE if late else 0)
+        candidates[2, filled] = seeds[seed, 3] | (LATE if late else 0)
         filled += 1
         entry += 1
         if entry == seeds[seed, 2]:
@@ -51,20 +51,21 @@ def gather(
                 break
             entry = seeds[seed, 1]
     # Passes of their own over what is far away and over the masks, as in `passing`.
-    words = np.empty((filled, 2), np.uint64)
+    lows = np.empty(filled, np.uint64)
+    highs = np.empty(filled, np.uint64)
     for index in range(filled):
-        word = (candidates[index, 1] * bits) >> 6
-        words[index, 0] = ordinals[word]
-        words[index, 1] = ordinals[word + 1]
+        word = np.uint64((candidates[1, index] * bits) >> 6)
+        lows[index] = ordinals[word]
+        highs[index] = ordinals[word + np.uint64(1)]
+    k0, k1 = parameters[5], parameters[6]
     for index in range(filled):
-        word = (candidates[index, 1] * bits) >> 6
-        words[index, 0] ^= siphash(np.uint64(word), parameters[5], parameters[6])
-        words[index, 1] ^= siphash(np.uint64(word + 1), parameters[5], parameters[6])
-    for index in range(filled):
-        shift = np.uint64((candidates[index, 1] * bits) & 63)
+        place = np.uint64(candidates[1, index] * bits)
+        word, shift = place >> np.uint64(6), place & np.uint64(63)
+        low = lows[index] ^ siphash(word, k0, k1)
+        high = highs[index] ^ siphash(word + np.uint64(1), k0, k1)
         # In two steps, as a shift by 64 is undefined.
-        high = (words[index, 1] << np.uint64(1)) << (np.uint64(63) - shift)
-        candidates[index, 1] = np.int64(((words[index, 0] >> shift) | high) & mask)
+        both = (low >> shift) | ((high << np.uint64(1)) << (np.uint64(63) - shift))
+        candidates[1, index] = np.int64(both & mask)
     return filled, seed, entry
 
 
@@ -86,21 +87,23 @@ def verify(
     before = min(wanted, (32 - own) >> 1)
     shift = np.uint64(2 * before)
     ceiling = np.int64(len(tags)) - 1
-    words = np.empty((count, 2), np.uint64)
+    lows = np.empty(count, np.uint64)
+    highs = np.empty(count, np.uint64)
     for index in range(count):
-        word = (candidates[index, 1] * stride - before) >> 5
-        words[index, 0] = tags[min(max(word, 0), ceiling)]
-        words[index, 1] = tags[min(word + 1, ceiling)]
+        word = (candidates[1, index] * stride - before) >> 5
+        lows[index] = tags[np.uint64(min(max(word, 0), ceiling))]
+        highs[index] = tags[np.uint64(min(word + 1, ceiling))]
+    k0, k1 = parameters[7], parameters[8]
     for index in range(count):
-        word = (candidates[index, 1] * stride - before) >> 5
-        words[index, 0] ^= siphash(np.uint64(word), parameters[7], parameters[8])
-        words[index, 1] ^= siphash(np.uint64(word + 1), parameters[7], parameters[8])
+        word = np.uint64((candidates[1, index] * stride - before) >> 5)
+        lows[index] ^= siphash(word, k0, k1)
+        highs[index] ^= siphash(word + np.uint64(1), k0, k1)
     kept = np.int64(0)
     for index in range(count):
-        at = candidates[index, 0]
-        ordinal = candidates[index, 1]
+        at = candidates[0, index]
+        ordinal = candidates[1, index]
         position = ordinal * stride - before
-        differ = tags_at(near, at - before) ^ window(words[index, 0], words[index, 1], position)
+        differ = tags_at(near, at - before) ^ window(lows[index], highs[index], position)
         # The gram's own tags, from place `before` on, agree unless the seed is a chance one.
         forth = trailing_zeros(differ >> shift) >> 1  # type: ignore[call-arg]
         back = leading_zeros((differ << np.uint64(1)) << (np.uint64(63) - shift)) >> 1
@@ -109,13 +112,13 @@ def verify(
         both = forth + min(back, before)
         open_ = (forth == 32 - before) | (back >= before)
         real = beyond | (forth >= min(own, 32 - before))
-        mark = candidates[index, 2] | ((LONGER if open_ else both + TAG - 1) << 4)
+        mark = candidates[2, index] | ((LONGER if open_ else both + TAG - 1) << 4)
         if both > STRONG - TAG and not mark & LATE:
             mark |= SINGLE
         if beyond or open_ or both >= own + wanted:
             mark |= LONG
-        candidates[kept, 0] = at
-        candidates[kept, 1] = ordinal
-        candidates[kept, 2] = mark
+        candidates[0, kept] = at
+        candidates[1, kept] = ordinal
+        candidates[2, kept] = mark
         kept += np.int64(real)
     return kept

@@ -34,13 +34,13 @@ def find_crowd(
     its last candidate, and in `lengths` the units around it that agree."""
     top = np.uint64(1) << np.uint64(63)
     for index in range(count):
-        if candidates[index, 2] & REPEATED:
+        if candidates[2, index] & REPEATED:
             continue
-        at = candidates[index, 0]
-        ordinal = candidates[index, 1]
+        at = candidates[0, index]
+        ordinal = candidates[1, index]
         key = (np.uint64(ordinal + 1) << np.uint64(31)) | np.uint64(at)
-        near = (candidates[index, 2] & SINGLE) != 0
-        length = candidates[index, 2] >> 4
+        near = (candidates[2, index] & SINGLE) != 0
+        length = candidates[2, index] >> 4
         for row in range(2):
             tile = (ordinal * stride + row * (TILE // 2)) // TILE
             slot = np.int64((np.uint64(2 * tile + row) * _MIX) >> np.uint64(40)) & (len(tiles) - 1)

@@ -77,9 +77,9 @@ class OverlapDetector:
         chains = near_chains(text, search.chained, self._near_passes) if search.chained else []
         shared: list[_Run | Chain] = [*runs, *chains]
         cutter = self._cutter(text.units, context, shared, search.queries) if shared else None
-        found = list(
-            record_findings(self.name, text, context, search.indexes, self._excuses, cutter)
-        )
+        found: list[Finding] = []
+        if holding := [index for index in search.indexes if len(index.records)]:
+            found += record_findings(self.name, text, context, holding, self._excuses, cutter)
         for run in runs:
             found += self._cut(text, run, cutter)
         if chains:
@@ -165,9 +165,7 @@ class OverlapDetector:
         return search
 
     def _is_let_through(self, text: CanonicalText, start: int, end: int) -> bool:
-        span = text.span(start, end)
-        words = len(text.raw[span.start : span.end].split())
-        return self._passes(end - start, words)
+        return self._passes(end - start, text.words(start, end))
 
     def _inner_cutter(
         self, text: CanonicalText, context: Context, run: _Run, search: _Search
@@ -239,7 +237,7 @@ class OverlapDetector:
                 corpus_start=place.start,
                 corpus_end=place.end,
                 matched=end - start,
-                words=len(text.raw[span.start : span.end].split()),
+                words=text.words(start, end),
                 copies=run.copies,
                 index=run.index.path.name,
                 excuse=excuse,
@@ -266,7 +264,7 @@ class _Run:
         return ((self.start, self.end),)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Search:
     """What the indexes hold of a text."""
 

@@ -40,11 +40,8 @@ class FilterWriter:
         """The words that no later hash has a part in, for hashes not below those before."""
         if len(hashes) == 0:
             return np.zeros(0, np.uint64)
-        last = np.int64(word_of(hashes[-1], np.uint64(self._total)))
-        words = np.zeros(last - self._next + 1, np.uint64)
-        words[0] = self._rest[0]
-        _mark(words, hashes, self._unknown, np.uint64(self._total), self._next)
-        self._next, self._rest = last, words[-1:]
+        words: Words = _mark(hashes, self._unknown, np.uint64(self._total), self._next, self._rest)
+        self._next, self._rest = self._next + np.int64(len(words) - 1), words[-1:]
         return words[:-1]
 
     def finish(self) -> Words:
@@ -56,11 +53,15 @@ class FilterWriter:
 
 @kernel()
 def _mark(
-    words: Words, hashes: Hashes, unknown: np.uint64, total: np.uint64, first: np.int64
-) -> None:
+    hashes: Hashes, unknown: np.uint64, total: np.uint64, first: np.int64, rest: Words
+) -> Words:
+    """The words from number `first`, which holds `rest` already, to that of the last hash."""
+    words = np.zeros(np.int64(word_of(hashes[-1], total)) - first + 1, np.uint64)
+    words[0] = rest[0]
     for index in range(len(hashes)):
         word = np.int64(word_of(hashes[index], total)) - first
         words[word] |= bits_of(hashes[index] >> unknown)
+    return words
 
 
 @kernel(inline=True)
@@ -96,7 +97,8 @@ def passing(
     for index in range(len(hashes)):
         buffer[index] = words[word_of(hashes[index], total)]
     for index in range(len(hashes)):
-        missing = bits_of(hashes[index] >> unknown) & ~buffer[index]
+        buffer[index] = bits_of(hashes[index] >> unknown) & ~buffer[index]
+    for index in range(len(hashes)):
         hits[count] = np.uint32(index)
-        count += np.int64(missing == np.uint64(0))
+        count += np.int64(buffer[index] == np.uint64(0))
     return count

@@ -52,7 +52,8 @@ def roll_grams(units: Units, gram: int, key: GramKey) -> Hashes:
 
 def hash_grams(rolled: Hashes, key: GramKey) -> Hashes:
     """The keyed hashes of polynomials, same shape."""
-    hashes: Hashes = hash_all(rolled, key.k0, key.k1)
+    hashes = rolled.copy()
+    hash_all(hashes, key.k0, key.k1)
     return hashes
 
 
@@ -68,20 +69,20 @@ def roll(units: Units, gram: int, base: np.uint64) -> Hashes:
         value = value * base + np.uint64(units[index]) + np.uint64(1)
         top *= base
     rolled[0] = value
-    for index in range(1, count):
-        new = np.uint64(units[index + gram - 1]) + np.uint64(1)
-        old = np.uint64(units[index - 1]) + np.uint64(1)
+    before = np.uint64(gram)
+    for index in range(np.uint64(gram), np.uint64(len(units))):
+        new = np.uint64(units[index]) + np.uint64(1)
+        old = np.uint64(units[index - before]) + np.uint64(1)
         value = value * base + (new - top * old)
-        rolled[index] = value
+        rolled[index - before + np.uint64(1)] = value
     return rolled
 
 
 @kernel()
-def hash_all(rolled: Hashes, k0: np.uint64, k1: np.uint64) -> Hashes:
-    hashes = np.empty(len(rolled), np.uint64)
+def hash_all(rolled: Hashes, k0: np.uint64, k1: np.uint64) -> None:
+    """Put the keyed hashes in the place of polynomials."""
     for index in range(len(rolled)):
-        hashes[index] = siphash(rolled[index], k0, k1)
-    return hashes
+        rolled[index] = siphash(rolled[index], k0, k1)
 
 
 @kernel()
@@ -89,18 +90,27 @@ def write_tags(units: Units, base: np.uint64, tags: NDArray[np.uint64], position
     """Store the tags of units in words that hold zeros there, 32 a word, from number `position` on:
     n - TAG + 1 of them."""
     last = np.uint64(0)
-    for index in range(len(units)):
+    for index in range(min(TAG - 1, len(units))):
         last = (last << np.uint64(8)) | np.uint64(units[index])
-        if index < TAG - 1:
-            continue
+    word = np.uint64(0)
+    place = position
+    # Numbers without a sign here and below: one with a sign might count from the end.
+    for index in range(np.uint64(TAG - 1), np.uint64(len(units))):
+        last = (last << np.uint64(8)) | np.uint64(units[index])
         # The multipliers are MurmurHash3's finaliser: each unit has its effect on the upper bits.
         mixed = (last & np.uint64((1 << (8 * TAG)) - 1)) * base
         mixed ^= mixed >> np.uint64(33)
         mixed *= np.uint64(0xFF51AFD7ED558CCD)
         mixed ^= mixed >> np.uint64(33)
         mixed *= np.uint64(0xC4CEB9FE1A85EC53)
-        place = position + index - (TAG - 1)
-        tags[place >> 5] |= (mixed >> np.uint64(62)) << np.uint64(2 * (place & 31))
+        # The tags of a word come in at its upper end.
+        word = (word >> np.uint64(2)) | (mixed & np.uint64(3 << 62))
+        place += 1
+        if place & 31 == 0:
+            tags[np.uint64(place - 1) >> np.uint64(5)] |= word
+            word = np.uint64(0)
+    if place & 31:
+        tags[place >> 5] |= word >> np.uint64(64 - 2 * (place & 31))
 
 
 @kernel(inline=True)

@@ -43,7 +43,7 @@ def live_seeds(
     if len(seeds) == 0:
         return keys[:0]
     mark_repeats(seeds)
-    candidates = np.empty((BATCH, 3), np.int64)
+    candidates = np.empty((3, BATCH), np.int64)
     seed = np.int64(0)
     entry = seeds[0, 1]
     while seed < len(seeds):
@@ -52,9 +52,9 @@ def live_seeds(
         if found + kept > len(keys):
             keys = longer(keys, int(found + kept))
         for index in range(kept):
-            if not candidates[index, 2] & REPEATED:
-                ordinal = np.uint64(candidates[index, 1] + 1)
-                keys[found] = (ordinal << np.uint64(31)) | np.uint64(candidates[index, 0])
+            if not candidates[2, index] & REPEATED:
+                ordinal = np.uint64(candidates[1, index] + 1)
+                keys[found] = (ordinal << np.uint64(31)) | np.uint64(candidates[0, index])
                 found += 1
     keys = keys[:found]
     keys.sort()

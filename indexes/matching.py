@@ -80,7 +80,7 @@ def find_matches(
     anchors = np.zeros(len(latest), np.int64)
     horizon = np.int64(0)
     found = 0
-    candidates = np.empty((BATCH, 3), np.int64)
+    candidates = np.empty((3, BATCH), np.int64)
     seed = np.int64(0)
     entry = seeds[0, 1]
     while seed < len(seeds):
@@ -90,10 +90,10 @@ def find_matches(
             crowd = longer(crowd, int(crowded + 3 * kept))
         crowded = find_crowd(candidates, kept, stride, tiles, lengths, crowd, crowded)
         for index in range(kept):
-            if not candidates[index, 2] & LONG:
+            if not candidates[2, index] & LONG:
                 continue
-            at = candidates[index, 0]
-            ordinal = candidates[index, 1]
+            at = candidates[0, index]
+            ordinal = candidates[1, index]
             diagonal = ordinal * stride - at
             slot = np.int64((np.uint64(diagonal) * _MIX) >> np.uint64(40))
             slot &= slots - 1

@@ -12,7 +12,7 @@ from guardrail.jit import kernel
 from guardrail.text import Units
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as `CanonicalText`
 class Query:
     """`hashes`: keyed, of the gram at each unit; shape (max(0, units - gram + 1),). `tags`: 32 a
     word, behind one empty word, so that a window may begin before the first, and before three."""
@@ -33,4 +33,6 @@ def _make(
 ) -> tuple[Hashes, Words]:
     tags = np.zeros((len(units) >> 5) + 4, np.uint64)
     write_tags(units, base, tags, 32)
-    return hash_all(roll(units, gram, base), k0, k1), tags
+    hashes = roll(units, gram, base)
+    hash_all(hashes, k0, k1)
+    return hashes, tags

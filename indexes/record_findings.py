@@ -134,7 +134,7 @@ def _finding(
             corpus_start=offset if known else None,
             corpus_end=offset + (group.place >> 48) if known else None,
             matched=end - start,
-            words=len(text.raw[span.start : span.end].split()),
+            words=text.words(start, end),
             copies=group.copies,
             index=index.path.name,
             record=index.records.names[(group.place >> 32) & 0xFFFF],

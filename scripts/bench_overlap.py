@@ -5,7 +5,8 @@
 
 CORPUS is what scripts/make_debian_corpus.py writes; ANSWERS are clean texts, JSON Lines with a
 field "text"; --large is the varied corpus for the section `large`. Each section writes its
-part of the document to docs/benchmarks/, so that one can be measured again alone. Ratios are
+part of the document to docs/benchmarks/, so that one can be measured again alone; a run of all that
+was interrupted goes on with the section that it was in, if it is started again. Ratios are
 between figures of one run; absolute figures depend on the machine, which each part names.
 """
 
@@ -53,6 +54,8 @@ from tests.cases.disguises import DISGUISES  # noqa: E402
 OUT = ROOT / "docs" / "benchmarks"
 MB = 1_000_000
 WORD = re.compile(r"\S+")
+# Programs find the package, and keep its bytecode: without, each would compile the sources anew.
+AS_USERS_DO = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
 
 
 class Bench:
@@ -193,12 +196,14 @@ def peers(bench: Bench) -> str:
     layer, _ = microseconds(lambda t: detector.scan(canonicalise(t), EMPTY_CONTEXT), texts)
     whole, _ = microseconds(guardrail.check, texts)
     measured_peers = []
-    for peer in bench_peers.peers(bench.corpus, bench.corpus.stat().st_size / MB):
+    waiting = bench_peers.peers(bench.corpus, bench.corpus.stat().st_size / MB)
+    while waiting:
+        peer = waiting.pop(0)  # its memory goes before the next one is built
         documents = bench_peers.read_part(bench.corpus, peer.part_mb)
         result = bench_peers.measure(peer, documents, responses=texts[:230])
         bench_peers.check(peer, result)
         measured_peers.append(result)
-        del peer
+        sys.stdout.write(f"  {peer.name}\n")
     text = (
         f"Ours in this run, over the whole corpus: {layer:.0f} µs for the overlap detector, from "
         "the string to findings with document and place (every run of 27 units, edited copies); "
@@ -289,7 +294,7 @@ def _build_once(bench: Bench, source: Path, jobs: int) -> tuple[float, float, in
 def _watched(command: Sequence[str]) -> tuple[float, int, str]:
     """CPU seconds of a command and its children, their highest total of resident memory (shared
     pages counted once, as PSS), and what it printed."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **AS_USERS_DO}
     before = os.times()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     peak = 0
@@ -368,7 +373,7 @@ def _timed(program: str, environment: dict[str, str], python: str = sys.executab
         check=True,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**os.environ, **AS_USERS_DO, **environment},
     )
     return float(result.stdout)
 
@@ -554,15 +559,28 @@ def main() -> None:
     arguments.work.mkdir(parents=True, exist_ok=True)
     OUT.mkdir(exist_ok=True)
     bench = Bench(arguments.corpus, arguments.large, arguments.answers, arguments.work)
-    for name in arguments.sections or SECTIONS:
+    left = arguments.work / "left"  # the sections that an interrupted run has not measured
+    names = arguments.sections or (left.read_text().split() if left.exists() else list(SECTIONS))
+    for place, name in enumerate(names):
+        if not arguments.sections:
+            left.write_text("\n".join(names[place:]))
         title, section = SECTIONS[name]
         if name == "large" and bench.large is None:
             continue
         sys.stdout.write(f"{title} ...\n")
+        sys.stdout.flush()
         where = machine()
-        part = f"## {title}\n\n{section.__doc__}\n\n{section(bench)}\n\n{where}.\n"
+        lines = " ".join((section.__doc__ or "").split())
+        part = f"## {title}\n\n{lines}\n\n{section(bench)}\n\n{where}.\n"
         (OUT / f"{name}.md").write_text(part, encoding="utf-8")
+        _write_document()
         sys.stdout.write(part + "\n")
+    if not arguments.sections:
+        left.unlink()
+
+
+def _write_document() -> None:
+    """Put the parts that there are together."""
     parts = [path.read_text() for name in SECTIONS if (path := OUT / f"{name}.md").exists()]
     head = (
         "# Benchmarks\n\nWritten by `scripts/bench_overlap.py`, which asserts the answers whose "

@@ -174,9 +174,18 @@ import glob, importlib, os, sys
 import guardrail
 from guardrail.jit import _parts
 from guardrail.warm_up import warm_up
+from numba.core.dispatcher import Dispatcher
 
 root = os.path.dirname(guardrail.__file__)
 kernels, used = set(), set()
+called = Dispatcher._compile_for_args
+
+def first_call(self, *arguments, **named):
+    # What is inlined is not kept in files: each process would compile it anew.
+    assert not self.targetoptions.get("forceinline"), self.py_func
+    return called(self, *arguments, **named)
+
+Dispatcher._compile_for_args = first_call
 warm_up()
 for path in glob.glob(root + "/**/*.py", recursive=True):
     if "from guardrail.jit import" not in open(path, encoding="utf-8").read():
