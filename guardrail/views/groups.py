@@ -18,6 +18,8 @@ from guardrail.views.view import Draft, Points, Source, View
 
 # Groups of one length in a row.
 ALIKE = 8
+# At most one in so many letters of Latin-1 beyond ASCII; French has about one in 25.
+LATIN = 10
 # Words in a row, each in base64: of printable ASCII, the first character is one of these.
 CODED = 6
 _CODED = re.compile(
@@ -31,8 +33,8 @@ def find_grouped(source: Source) -> Iterator[View]:
     for start, end, _ in rows.tolist():
         groups = [match.span() for match in re.finditer(r"\S+", source.text[start:end])]
         found = decoded(source, [(start + first, start + last) for first, last in groups])
-        if found is not None:
-            yield found[0].view(found[1], "code")
+        if found is not None and _is_text(view := found[0].view(found[1], "code")):
+            yield view
     if coded < CODED:
         return
     for match in _CODED.finditer(source.text):
@@ -48,6 +50,11 @@ def find_grouped(source: Source) -> Iterator[View]:
                 draft.keep(start, end)
         if 2 * coded > words:
             yield draft.view("base64", "code")
+
+
+def _is_text(view: View) -> bool:
+    """Whether it is ASCII or UTF-8 for the most part: chance is read as Latin-1 otherwise."""
+    return LATIN * sum("\x80" <= char <= "\xff" for char in view.text) <= len(view.text)
 
 
 def _word(group: str) -> str:
