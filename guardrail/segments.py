@@ -32,9 +32,7 @@ class Cut(Protocol):
 
 
 def cut_by(pace: Pace) -> Cut:
-    """What cuts a text into sentences (or lines), into paragraphs, or not at all."""
-    if pace == "response":
-        return response_end
+    """What cuts a text into paragraphs, or into sentences (or lines)."""
     return paragraph_end if pace == "paragraph" else segment_end
 
 
@@ -46,11 +44,6 @@ def segment_end(text: str, start: int, *, final: bool) -> int:
 def paragraph_end(text: str, start: int, *, final: bool) -> int:
     """The end of a paragraph; see `Cut`."""
     return _end(text, start, _EMPTY_LINE, LONGEST_PARAGRAPH, final)
-
-
-def response_end(text: str, start: int, *, final: bool) -> int:
-    """The end of the text; see `Cut`."""
-    return len(text) if final else start
 
 
 def _end(text: str, start: int, form: re.Pattern[str], longest: int, final: bool) -> int:

@@ -25,9 +25,9 @@ from guardrail.indexes.detectors import OverlapDetector
 from guardrail.indexes.excuses import Excuses
 from guardrail.keys import Key
 from guardrail.policy_file import default_policy, parse_policy
+from guardrail.release import MAX_HELD, Gradual
 from guardrail.scanner import Scanner
 from guardrail.segments import LONGEST_SEGMENT, segment_end
-from guardrail.stream import MAX_HELD
 from guardrail.text import CanonicalText
 from guardrail.tracks import LOOKBACK
 from tests.cases.disguises import DISGUISES
@@ -330,9 +330,11 @@ def test_what_is_kept_does_not_grow_with_the_stream(rails: dict[str, Guardrail])
     stream = rails["default"].open_stream()
     for number in range(3000):
         stream.feed(f"{number} bottles of beer, ")
+    gradual = stream._release
+    assert isinstance(gradual, Gradual)
     # Words that come again may be a disguise.
-    assert len(stream._scanner._buffer.raw) < LOOKBACK + VIEW_WAIT + 3 * LONGEST_SEGMENT
-    assert len(stream._redactor._text) + len(stream._shape._text) < 600
+    assert len(gradual._scanner._buffer.raw) < LOOKBACK + VIEW_WAIT + 3 * LONGEST_SEGMENT
+    assert len(gradual._redactor._text) + len(stream._shape._text) < 600
 
 
 def test_a_leak_longer_than_may_be_held_is_refused(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from guardrail.findings import Finding
 from guardrail.indexes.build import DEFAULT_GRID, build
 from guardrail.keys import Key
 from guardrail.policy_file import default_policy, parse_policy
+from guardrail.release import MAX_HELD
 from guardrail.tracks import LONGEST_LATE, LONGEST_OPEN
 from tests.cases.disguises import HIDDEN, lines
 from tests.cases.evasions import GROUPS, Material
@@ -231,6 +232,31 @@ def test_what_is_no_disguise_goes_on(rail: Guardrail) -> None:
 def test_a_response_can_wait_as_a_whole(rail: Guardrail, name: str) -> None:
     """What shows in many lines or marks only is found before any of it is out at this pace."""
     check_stream(rail._filter, f"{CLEAN}\n\n{HIDDEN[name](TOLD)}\n\n{CLEAN}", "response")
+
+
+def test_far_pieces_add_up_where_a_response_waits(rail: Guardrail) -> None:
+    """Pieces in another order, with more between them than a stream looks back for."""
+    parts = [" ".join(TOLD.split()[at : at + 6]) for at in range(0, 48, 6)]
+    random.Random(2).shuffle(parts)
+    filler = OTHER.split(". ")
+    text = "\n".join(f"- {filler[n % 3]}: {OTHER[:150]} {part}" for n, part in enumerate(parts))
+    check_stream(rail._filter, text, "response")
+
+
+def test_a_response_that_waits_is_refused_as_a_check_refuses_it(rail: Guardrail) -> None:
+    refusing = parse_policy("version: 1\nrules: [{name: a, action: refuse}]")
+    for announce in (True, False):
+        filter_ = Filter(refusing, rail.detectors)
+        stream = StreamFilter(filter_, pace="response", announce=announce)
+        assert "".join(map(stream.feed, f"{CLEAN} {TOLD}")) == ""
+        assert stream.held == stream.fed == len(f"{CLEAN} {TOLD}")
+        assert stream.verdict.coverage == dict.fromkeys(stream.verdict.coverage, 0.0)
+        assert stream.flush() == (refusing.refusal if announce else "")
+        assert stream.refused
+        assert stream.verdict.findings
+        assert stream.verdict.text == ""
+    long = StreamFilter(Filter(refusing, rail.detectors), pace="response")
+    assert "".join(long.over([CLEAN] * (MAX_HELD // len(CLEAN) + 2))) == refusing.refusal
 
 
 def test_a_paragraph_waits_as_a_whole() -> None:
