@@ -54,7 +54,7 @@ LONGEST_LATE = 200
 # While something is open, all of it is looked at again when it has grown by a share of so much.
 GROWTH = 8
 # And when it has grown by so much, in code points, in any case: short lines are judged together.
-STEP = 200
+STEP = 100
 
 Clock = Callable[[], float]
 Judge = Callable[[CanonicalText, Context, int], tuple[Progress, Sequence[Failure]]]

@@ -4,8 +4,8 @@
 
 Starts `guardrail serve` as it is shipped, with real records in SQLite, in front of a model server
 of this script's own that streams clean sentences, and asks both from the same machine. The first
-piece of each answer has whole sentences, so that nothing of its beginning has to be held back: what
-the first text comes later by is the proxy's own time.
+piece of each answer has twelve sentences, so that the first of them need not be held back: what the
+first text comes later by is the proxy's own time.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def event(said, finish=None):
     body = {{"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}}
     data = f"data: {{json.dumps({{**body, 'choices': [choice]}})}}\\n\\n".encode()
     return b"%x\\r\\n%s\\r\\n" % (len(data), data)
-FIRST, NEXT, LAST = event(PIECE * 3), event(PIECE), event("", "stop")
+FIRST, NEXT, LAST = event(PIECE * 12), event(PIECE), event("", "stop")
 HEAD = b"HTTP/1.1 200 OK\\r\\ncontent-type: text/event-stream\\r\\n"
 HEAD += b"transfer-encoding: chunked\\r\\n\\r\\n"
 async def answer(reader, writer):
@@ -267,7 +267,7 @@ def main() -> None:
         "proxy and model server share the machine.",
         "",
         f"Time to the first text, in milliseconds, medians of {options.rounds} requests one after "
-        "the other. The first piece has whole sentences, so that none of its beginning is held "
+        "the other. The first piece has twelve sentences, so that the first of them are not held "
         "back. The record of the request is written while the model server thinks.",
         "",
         row("the model server's own time", "direct", "through the proxy", "added", "added, minima"),

@@ -586,7 +586,7 @@ def test_without_a_record_nothing_leaves(proxy: Running, client: OpenAI, fake: U
     locked = threading.Event()
 
     def script(handler: BaseHTTPRequestHandler) -> None:
-        events(handler, chunk(f"{CLEAN} " * 3))
+        events(handler, chunk(f"{CLEAN} " * 12))
         locked.wait(60)
         handler.wfile.write(chunk("Unrecorded end.", "stop") + b"data: [DONE]\n\n")
 
