@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -192,12 +193,13 @@ async def open_loop(target: Target, rate: float, seconds: float) -> Measured:
     """Requests at even times, whether or not there are answers yet; a wait for a free connection
     counts as time."""
     times: list[float] = []
-    free = [Connection(target) for _ in range(4 * CONNECTIONS)]
+    # In turn: servers close a connection on which nothing comes for some seconds.
+    free = deque(Connection(target) for _ in range(4 * CONNECTIONS))
     tasks = []
     began = time.perf_counter()
 
     async def one(number: int, due: float) -> None:
-        connection = free.pop() if free else Connection(target)
+        connection = free.popleft() if free else Connection(target)
         await connection.ask(number)
         times.append(time.perf_counter() - due)
         free.append(connection)

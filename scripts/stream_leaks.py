@@ -12,13 +12,14 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from guardrail import Action, Guardrail
 from guardrail.findings import Finding, Span
-from guardrail.indexes.build import build
+from guardrail.indexes.build import DEFAULT_GRID, build
+from guardrail.indexes.records import RecordRule, RecordRules
 from guardrail.keys import Key
 from guardrail.policy import Policy
 from guardrail.policy_file import default_policy, parse_policy
@@ -32,6 +33,7 @@ KEY = Key(bytes(range(32)))
 MASK = "█"
 PHRASE = "Project Quiet Harbour"
 ACCOUNT = "AC-7741-9920-XK"
+ACCOUNTS = RecordRules((RecordRule("account", pattern=r"account (AC-[\d-]+-[A-Z]{2})"),))
 WORDS = 60  # of a planted passage
 REFUSING = """
 version: 1
@@ -70,9 +72,13 @@ def masking() -> Policy:
 
 
 def make_corpus(folder: Path, texts: list[str]) -> None:
+    texts = [*texts, f"Pay into account {ACCOUNT} by the end of the month."]
     rows = [json.dumps({"id": str(n), "text": text}) for n, text in enumerate(texts)]
     (folder / "notes.jsonl").write_text("\n".join(rows))
-    build([str(folder / "notes.jsonl")], folder / "index", KEY, phrases=[PHRASE], jobs=1)
+    source = str(folder / "notes.jsonl")
+    build([source], folder / "index", KEY, phrases=[PHRASE], jobs=1)
+    grid = replace(DEFAULT_GRID, passages=True)
+    build([source], folder / "everything", KEY, grid=grid, records=[ACCOUNTS], jobs=1)
 
 
 @dataclass
@@ -92,6 +98,9 @@ class Field:
         )
         rails = {
             "default": rail,
+            "everything": Guardrail.from_policy(
+                masking(), indexes=[folder / "everything"], key=KEY
+            ),
             "refused": Guardrail.from_policy(refusing, indexes=[folder / "index"], key=KEY),
             "window": Guardrail(one, [Pattern()]),
             "sentences": Guardrail(one, [Names()]),
@@ -145,6 +154,9 @@ def kinds() -> dict[str, tuple[str, Maker]]:
         if not name.startswith("shifted by ") or name.endswith("3"):
             made[f"views: {name}"] = "default", disguised(change)
     made["phrases"] = "default", lambda field, rng: PHRASE
+    made["records"] = "everything", lambda field, rng: f"Her account is {ACCOUNT}, I believe."
+    for name in ("words shuffled", "replaced, 1 in 3", "moved, 1 in 4"):
+        made[f"passages: {name}"] = "everything", way(GROUPS["edits"][name])
     made["personal data"] = "default", lambda field, rng: rng.choice(PII).text
     made["secrets"] = (
         "default",
