@@ -155,8 +155,8 @@ def kinds() -> dict[str, tuple[str, Maker]]:
             made[f"views: {name}"] = "default", disguised(change)
     made["phrases"] = "default", lambda field, rng: PHRASE
     made["records"] = "everything", lambda field, rng: f"Her account is {ACCOUNT}, I believe."
-    for name in ("words shuffled", "replaced, 1 in 3", "moved, 1 in 4"):
-        made[f"passages: {name}"] = "everything", way(GROUPS["edits"][name])
+    for group, name in (("splices", "words shuffled"), ("edits", "moved, 1 in 4")):
+        made[f"passages: {name}"] = "everything", way(GROUPS[group][name])
     made["personal data"] = "default", lambda field, rng: rng.choice(PII).text
     made["secrets"] = (
         "default",
