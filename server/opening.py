@@ -10,14 +10,12 @@ from guardrail.keys import Key, load_key
 from guardrail.policy_file import load_policy
 from guardrail.server.identity import Limits, Rate
 from guardrail.server.limits import Limiter
-from guardrail.server.ports import OpenStores
+from guardrail.server.ports import SENSITIVE, OpenStores
 from guardrail.server.settings import Guard, LimitSettings, Settings
 from guardrail.server.stores.audit import AuditLog
 from guardrail.server.stores.audit_queue import AuditQueue
 from guardrail.server.stores.database import Database
 from guardrail.server.stores.keys import KeyStore
-
-SENSITIVE = "sensitive"
 
 
 async def open_stores(settings: Settings) -> OpenStores:

@@ -25,6 +25,10 @@ class AuditLog(Protocol):
         then nothing that it speaks of may leave."""
 
 
+# The limits, besides the caller's own, of endpoints that tell much with each answer.
+SENSITIVE = "sensitive"
+
+
 class Limiter(Protocol):
     """Rate limits."""
 

@@ -117,7 +117,7 @@ class Limits(Section):
     )
     sensitive: LimitSettings = Field(
         default=LimitSettings(requests=RateSettings(amount=5, burst=1)),
-        description="Of a key, on endpoints that tell much with each answer.",
+        description="Of a key, on endpoints that tell much with each answer: embeddings.",
     )
     alone: bool = Field(
         default=False,

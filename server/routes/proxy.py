@@ -14,6 +14,7 @@ from guardrail.server.auth import require
 from guardrail.server.errors import ForbiddenError
 from guardrail.server.identity import Identity, Scope
 from guardrail.server.outputs import limited, models_of
+from guardrail.server.ports import SENSITIVE
 from guardrail.server.proxy import Exchange, Interface
 from guardrail.server.routing import OpenAIErrorBody, open_router
 from guardrail.server.service import Service
@@ -66,23 +67,28 @@ async def responses(body: ProxyRequest, caller: Caller, request: Request) -> Res
 
 @router.post("/v1/embeddings", response_model=Answer)
 async def embeddings(body: ProxyRequest, caller: Caller, request: Request) -> Response:
-    """Vectors of texts, which tell what is in them: closed unless the settings open it."""
+    """Vectors of texts, which tell what is in them: closed unless the settings open it, and then
+    few a minute."""
     service: Service = request.state.service
     if not service.settings.outputs.embeddings:
         name: str = request.state.request_id
         await service.admit(caller)
         await service.record(refusal(EMBEDDINGS.event, caller, "embeddings", request=name))
         raise ForbiddenError("embeddings are not served here")
-    return await _forward(EMBEDDINGS, body, caller, request)
+    return await _forward(EMBEDDINGS, body, caller, request, SENSITIVE)
 
 
 async def _forward(
-    interface: Interface, given: ProxyRequest, caller: Identity, request: Request
+    interface: Interface,
+    given: ProxyRequest,
+    caller: Identity,
+    request: Request,
+    preset: str | None = None,
 ) -> Response:
     service: Service = request.state.service
     name: str = request.state.request_id
     body: Json = given.model_dump(exclude_unset=True)
-    await service.admit(caller)
+    await service.admit(caller, preset=preset)
     try:
         for model in models_of(body):
             service.allow_model(caller, model)

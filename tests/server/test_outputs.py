@@ -7,6 +7,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler
 from itertools import product
 from json import dumps
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -34,7 +35,9 @@ def opened(
 ) -> Iterator[Running]:
     outputs: dict[str, Any] = {"max_n": 4, "logit_bias": True, "echo": True, "embeddings": True}
     outputs |= {"logprobs": "refuse", "refusal_as_content": True}
-    with serving(fake, strict_settings, tmp_path_factory.mktemp("opened"), outputs) as up:
+    often = {"limits": {"sensitive": {"requests": {"amount": 100}}}}
+    folder = tmp_path_factory.mktemp("opened")
+    with serving(fake, {**strict_settings, **often}, folder, outputs) as up:
         yield up
 
 
@@ -63,6 +66,25 @@ def test_embeddings_are_numbers_and_nothing_else(opened: Running, fake: Upstream
         answer = post(opened, "embeddings")
         assert answer.status_code == 502
         assert PHRASE not in answer.text
+
+
+def test_embeddings_are_few_a_minute(
+    strict_settings: dict[str, Any], fake: Upstream, tmp_path: Path
+) -> None:
+    data = [{"index": 0, "embedding": [0.5]}]
+    fake.script = partial(send, status=200, body={"data": data, "model": "m"})
+    with serving(fake, strict_settings, tmp_path, {"embeddings": True}) as up:
+        key = up.headers(Scope.PROXY)
+
+        def ask() -> int:
+            return httpx.post(
+                f"{up.url}/v1/embeddings", json=ASK, headers=key, timeout=60
+            ).status_code
+
+        statuses = [ask() for _ in range(8)]
+        assert statuses[0] == 200
+        assert set(statuses[1:]) <= {200, 429}
+        assert statuses.count(200) <= 5
 
 
 @pytest.mark.parametrize(
