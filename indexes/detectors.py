@@ -9,7 +9,7 @@ from pathlib import Path
 from guardrail.detector import Context, Progress
 from guardrail.findings import Evidence, Finding, Span
 from guardrail.indexes.anchors import anchored_start
-from guardrail.indexes.chaining import ANYWHERE, GAP
+from guardrail.indexes.chaining import ANYWHERE, WITHIN
 from guardrail.indexes.excuses import Cutter, Excuse, Excuses
 from guardrail.indexes.extending import BEFORE
 from guardrail.indexes.index import Index
@@ -118,7 +118,7 @@ class OverlapDetector:
         are too short to be found yet; the last units may begin one, or be what one is followed back
         to. A record ends with its word."""
         found = [
-            finding for finding in self._scan(text, context, GAP) if finding.kind != "verbatim"
+            finding for finding in self._scan(text, context, WITHIN) if finding.kind != "verbatim"
         ]
         if self._near_passes(_ANY, _ANY):
             return Progress(found, (), len(text.raw))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.indexes.candidates import BATCH, REPEATED, gather, verify
-from guardrail.indexes.chaining import BACK, GAP, Runs
+from guardrail.indexes.chaining import BACK, GAP, WITHIN, Runs
 from guardrail.indexes.crowd import longer
 from guardrail.indexes.extending import BEFORE
 from guardrail.indexes.grams import Hashes
@@ -73,7 +73,7 @@ def open_runs(runs: Runs, total: int) -> NDArray[np.int64]:
                 break
             skipped = runs[index, 3] - runs[back, 3] - (runs[back, 1] - runs[back, 0])
             apart = max(runs[index, 0] - runs[back, 1], runs[back, 0] - runs[index, 1])
-            if skipped > GAP or apart > GAP:
+            if skipped > GAP or apart > WITHIN:
                 continue
             one, other = root(part, index), root(part, back)
             part[max(one, other)] = min(one, other)
@@ -85,7 +85,7 @@ def open_runs(runs: Runs, total: int) -> NDArray[np.int64]:
     found = np.empty((len(runs), 2), np.int64)
     count = 0
     for index in range(len(runs)):
-        if part[index] == index and last[index] + GAP > total:
+        if part[index] == index and last[index] + WITHIN > total:
             found[count, 0] = max(0, first[index] - BEFORE)
             found[count, 1] = runs[index, 2]
             count += 1

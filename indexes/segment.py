@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError, IndexVersionError
-from guardrail.indexes.chaining import ANYWHERE, GAP, LEAST, NO_RUNS, Runs, chain, find_runs
+from guardrail.indexes.chaining import ANYWHERE, LEAST, NO_RUNS, WITHIN, Runs, chain, find_runs
 from guardrail.indexes.extending import extend
 from guardrail.indexes.grams import TAG, Hashes, siphash
 from guardrail.indexes.live import live_seeds, open_runs
@@ -185,7 +185,7 @@ class Segment:
         more = extend(runs, *fixed)
         if len(more):
             runs = _joined(runs, more)
-        chain(runs, self.grid.gram, GAP)
+        chain(runs, self.grid.gram, WITHIN)
         return runs
 
     def place(self, row: int, start: int, units: int) -> Place:
