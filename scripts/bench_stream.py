@@ -111,7 +111,8 @@ def clients(settings: Any) -> Iterator[str]:
     yield "Through each integration as its users call it, over sockets where there are any; in turn"
     yield "a verbatim passage, one edited, one in base64, one with invisible characters, a secret"
     yield "and a"
-    yield "phrase. `unlike`: outputs other than a check of the whole gives.\n"
+    yield "phrase. `unlike`: outputs other than a check of the text gives; arguments are judged as"
+    yield "the JSON that they are, in which invisible characters are long escapes.\n"
     yield from leak_rows(rows, "integration")
 
 
