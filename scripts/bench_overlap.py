@@ -411,7 +411,7 @@ def exactness(bench: Bench) -> str:
     hosts = bench.responses(700)
     rows = []
     for name, disguise in DISGUISES.items():
-        missed = short = covered = total = wide = 0
+        missed = short = covered = total = wide = public = 0
         for number, span in enumerate(spans):
             written = disguise(span)
             host = hosts[number % len(hosts)]
@@ -419,18 +419,14 @@ def exactness(bench: Bench) -> str:
             response = f"{host[:cut]}\n\n{written}\n\n{host[cut:]}"
             start, end = cut + 2, cut + 2 + len(written)
             verdict = guardrail.check(response)
-            reach = [
-                finding.span
-                for finding in verdict.findings
-                if finding.span.start < end
-                and finding.span.end > start
-                and finding.action >= Action.REDACT
-            ]
+            there = [f for f in verdict.findings if f.span.start < end and f.span.end > start]
+            reach = [f.span for f in there if f.action >= Action.REDACT]
             if len(canonicalise(span)) < DEFAULT_GRID.bound:
                 short += 1
                 continue
             missed += not reach
             if not reach:
+                public += any(finding.evidence.excuse is not None for finding in there)
                 continue
             inside = sum(
                 any(s.start <= place < s.end for s in reach)
@@ -447,25 +443,30 @@ def exactness(bench: Bench) -> str:
             (
                 name,
                 f"{(judged - missed) / judged:.2%}",
+                f"{public / judged:.2%}",
                 f"{covered / max(1, total):.2%}",
                 f"{wide / judged:.2%}",
             )
         )
-    text = table(["written", "found", "letters covered", "over by more than a word"], rows)
+    head = ["written", "found", "public", "letters covered", "over by more than a word"]
+    text = table(head, rows)
     return text + (
         f"\n\n{len(spans)} spans of 13 to 40 words, of which {short} hold fewer than "
         f"{DEFAULT_GRID.bound} letters and digits (tables of signs) and are left out; planted in "
-        "real answers, default policy, found means redacted."
+        "real answers, default policy, found means redacted. `public`: let through, as the text "
+        "stands in the background that ships (licences, idioms); what it holds is not covered "
+        "either. Edited copies may go on into the answer around a span."
     )
 
 
 def thresholds(bench: Bench) -> str:
-    """How much clean text is flagged, by the length that counts."""
+    """How much clean text is flagged as verbatim, by the length that counts."""
     rows = []
     detector = OverlapDetector("overlap", [WatchedIndex(bench.index(), bench.key)])
     longest = []
     for answer in bench.answers:
-        found = detector.scan(canonicalise(answer), EMPTY_CONTEXT)
+        scanned = detector.scan(canonicalise(answer), EMPTY_CONTEXT)
+        found = [finding for finding in scanned if finding.kind == "verbatim"]
         longest.append(
             (
                 max((f.evidence.matched or 0 for f in found), default=0),
