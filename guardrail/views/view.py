@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,14 @@ Kind = Literal["code", "escape", "letters", "layout"]
 
 # Between two pieces that did not stand together.
 GAP = " "
+GAP_POINT = ord(GAP)
 # Between two that were far apart, or two views: nothing matches across it but letters.
 SEAM = "\n\n"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen, as `CanonicalText`
 class View:
-    """What a reader of a disguised text sees.
+    """What a reader of a disguised text sees. Nobody changes it.
 
     `text` has n code points; `starts` and `ends` (uint32, shape (n,)) are the half-open range of
     the text it was derived from that each of them came from, never empty. `name` says how, and
@@ -183,79 +184,84 @@ NUMERIC = 12
 Spans = NDArray[np.int64]
 
 
-def join(
-    source: Source, groups: Sequence[tuple[str, Spans]], fewest: int, units: int = UNITS
-) -> Iterator[View]:
-    """For each group, named, its pieces of the source (start and end in two columns), a blank
-    behind each, which belongs to the end of the piece; nothing where they are too few or have too
-    few letters and digits, or stand together anyway."""
-    if not groups:
+class Groups(NamedTuple):
+    """Groups of pieces of a source, put together: a blank behind each piece, which belongs to the
+    end of the piece; `points` and `starts` of all of them, and a row for each group. See `joined`.
+    """
+
+    points: Points
+    starts: Offsets
+    rows: Spans
+
+
+def join(groups: Groups, names: Sequence[str], fewest: int, units: int = UNITS) -> Iterator[View]:
+    """A view of each group; none where its pieces are too few or have too few letters and digits,
+    or stand together anyway."""
+    points, starts, rows = groups
+    if not len(rows):
         return
-    sizes = np.array([len(spans) for _, spans in groups])
-    every = np.concatenate([spans for _, spans in groups])
-    points, starts, found = _joined(source.points, every, sizes, ord(GAP))
     text = points.tobytes().decode("utf-32-le", "surrogatepass")
     ends = starts + np.uint32(1)
-    for (name, _), (first, last, apart, there, numeric) in zip(groups, found.tolist(), strict=True):
+    for first, last, apart, there, numeric, name in rows.tolist():
         if apart >= fewest - 1 and there >= units:
             part = slice(first, last)
             plain = numeric < NUMERIC
-            yield View(name, text[part], starts[part], ends[part], "layout", plain=plain)
+            yield View(names[name], text[part], starts[part], ends[part], "layout", plain=plain)
 
 
 @kernel(inline=True)
-def _counts(point: int) -> bool:
-    return point >= 0xC0 or 48 <= point <= 57 or 65 <= point <= 90 or 97 <= point <= 122
+def _counts(point: Int) -> bool:
+    return bool(point >= 0xC0 or 48 <= point <= 57 or 97 <= point | 32 <= 122)
 
 
 @kernel()
-def _joined(
-    points: Points, spans: Spans, sizes: NDArray[np.int64], gap: int
-) -> tuple[Points, Offsets, Spans]:
-    """The pieces with a letter or digit in them, and where each code point was. For each group:
-    where it starts and ends in that; how often letters or digits stand between two of its pieces,
-    how many are in them, and how many digits and signs of Morse code."""
+def joined(points: Points, spans: Spans, groups: Spans) -> Groups:
+    """Pieces (start, end) of groups (how many pieces, the number of a name), those with a letter or
+    digit in them. A row for each group: where it starts and ends in what comes of it; how often
+    letters or digits stand between two of its pieces, how many are in them, and how many digits
+    and signs of Morse code; and its name."""
     size = len(spans)
     for index in range(len(spans)):
         size += spans[index, 1] - spans[index, 0]
     out = np.empty(size, np.uint32)
     starts = np.empty(size, np.uint32)
-    found = np.zeros((len(sizes), 5), np.int64)
+    rows = np.zeros((len(groups), 6), np.int64)
     at = index = 0
-    for group in range(len(sizes)):
-        found[group, 0] = at
+    for group in range(len(groups)):
+        rows[group, 0] = at
         units = apart = numeric = 0
         last = -1
-        for _ in range(sizes[group]):
+        for _ in range(groups[group, 0]):
             start, end = spans[index, 0], spans[index, 1]
             index += 1
             first, before = at, units
             for place in range(start, end):
-                point = points[place]
-                out[at] = point
-                starts[at] = place
+                point = np.int64(points[np.uintp(place)])
+                out[np.uintp(at)] = point
+                starts[np.uintp(at)] = place
                 units += _counts(point)
-                numeric += 45 <= point <= 57 or point == 95 or point >= 0xB7
+                numeric += (45 <= point <= 57) | (point == 95) | (point >= 0xB7)
                 at += 1
             if units == before:
                 at = first
                 continue
-            out[at] = gap
+            out[at] = GAP_POINT
             starts[at] = max(end, 1) - 1
             at += 1
             if last > start:
                 apart += 1
             elif last >= 0:
                 for place in range(last, start):
-                    if _counts(points[place]):
+                    if _counts(points[np.uintp(place)]):
                         apart += 1
                         break
             last = end
-        found[group, 1] = at
-        found[group, 2] = apart
-        found[group, 3] = units
-        found[group, 4] = numeric
-    return out[:at], starts[:at], found
+        rows[group, 1] = at
+        rows[group, 2] = apart
+        rows[group, 3] = units
+        rows[group, 4] = numeric
+        rows[group, 5] = groups[group, 1]
+    return Groups(out[:at], starts[:at], rows)
 
 
 def through(outer: View, inner: View) -> View:

@@ -224,28 +224,32 @@ def reversible_from(
 
 @kernel()
 def sentences_backward(points: NDArray[np.uint8] | Points) -> bool:
-    """Whether a full stop stands as it does where words are in reverse: behind the second word of
-    two, the first of which begins with a capital letter, and before a small letter. So it does in 8
-    of 1,218 clean answers, in 6 of 1,907 dialogues and in 87 of 100 answers, 99 of 100 dialogues,
-    whose first 60 words are turned round, in whatever language."""
-    for index in range(2, len(points) - 2):
+    """Whether a full stop stands as it does where words are in reverse; see `stops_backward`."""
+    for index in range(len(points)):
         point = points[np.uintp(index)]
-        if point != 46 and point != 63:
-            continue
-        if not _parts(points[np.uintp(index + 1)]):
-            continue
-        if not 97 <= points[np.uintp(index + 2)] <= 122:
-            continue
-        # Back over the word before the stop to the first character of the one before that.
-        place = index
-        for _ in range(2):
-            place -= 1
-            least = max(place - _LONGEST_WORD, 0)
-            while place > least and not _parts(points[np.uintp(place - 1)]):
-                place -= 1
-        if 65 <= points[np.uintp(place)] <= 90:
+        if (point == 46 or point == 63) and stops_backward(points, index):
             return True
     return False
+
+
+@kernel()
+def stops_backward(points: NDArray[np.uint8] | Points, index: int) -> bool:
+    """Whether a stop stands behind the second word of two, the first of which begins with a capital
+    letter, and before a small letter. So one does in 8 of 1,218 clean answers, in 6 of 1,907
+    dialogues and in 87 of 100 answers, 99 of 100 dialogues, whose first 60 words are turned round,
+    in whatever language."""
+    if not 2 <= index < len(points) - 2 or not _parts(points[np.uintp(index + 1)]):
+        return False
+    if not 97 <= points[np.uintp(index + 2)] <= 122:
+        return False
+    # Back over the word before the stop to the first character of the one before that.
+    place = index
+    for _ in range(2):
+        place -= 1
+        least = max(place - _LONGEST_WORD, 0)
+        while place > least and not _parts(points[np.uintp(place - 1)]):
+            place -= 1
+    return bool(65 <= points[np.uintp(place)] <= 90)
 
 
 @kernel(inline=True)
