@@ -368,8 +368,26 @@ def turned(source: Source, start: int, end: int, kind: Kind) -> Iterator[View]:
 
 def word_order(source: Source, start: int, end: int) -> View:
     """The words of a stretch from the last to the first."""
-    order = turned_places(source.points, start, end)[1, ::-1]
-    return pick(source, order, ORDERS[-1], "layout")
+    return pick(source, word_places(source.points, start, end), ORDERS[-1], "layout")
+
+
+@kernel()
+def word_places(points: Points, start: int, end: int) -> NDArray[np.int64]:
+    """Places of the words of a stretch from the last to the first, and of the blanks between."""
+    out = np.empty(end - start, np.int64)
+    at = 0
+    last = end
+    for index in range(end - 1, start - 2, -1):
+        if index >= start and not _is_blank(points[np.uintp(index)]):
+            continue
+        for place in range(index + 1, last):
+            out[np.uintp(at)] = place
+            at += 1
+        if index >= start:
+            out[np.uintp(at)] = index
+            at += 1
+        last = index
+    return out
 
 
 @kernel(inline=True)

@@ -33,9 +33,9 @@ from guardrail.views.tallies import (
 from guardrail.views.view import Int, Points
 from guardrail.views.weights import EDGE, LATIN, SCALE, Kinds, Weights, reads_as_words, tables
 from guardrail.views.words import (
+    AGAIN,
     LETTER_BITS,
     Packed,
-    is_repeated,
     signs_of_words,
     stops_backward,
     word_tables,
@@ -279,9 +279,9 @@ def look(
     word_signs, _ = signs_of_words(
         packed[:words], firsts[:words], keys, word_classes, endings, word_order, False
     )
-    if word_signs or backward:
+    if word_signs & ~AGAIN or backward:
         signs |= WORDS
-    if is_repeated(packed[:words]):
+    if word_signs & AGAIN:
         signs |= REPEATS
     if _more_lines(points, line, length, delimiters, classes, rows, lines) >= PIECES:
         signs |= LINES

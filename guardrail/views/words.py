@@ -37,7 +37,7 @@ _LONGEST_WORD = 32
 UNORDERED = 60
 
 # The signs, as bits.
-ORDER, NATO, FIRST, LAST = 1, 2, 4, 8
+ORDER, NATO, FIRST, LAST, AGAIN = 1, 2, 4, 8, 16
 
 # fmt: off
 SPELLING = (
@@ -109,20 +109,15 @@ def signs_of_words(
     out = np.empty(count if each else 0, np.uint8)
     before = np.int64(0)
     first_one = first_two = last_one = last_two = np.int64(-1)
-    backward: Int = 0
-    spelt: Int = 0
-    begins: Int = 0
-    ends: Int = 0
-    most_backward: Int = 0
-    most_spelt: Int = 0
-    most_begins: Int = 0
-    most_ends: Int = 0
+    one = two = three = four = np.int64(-1)
+    backward = spelt = begins = ends = again = np.int64(0)
+    most_backward = most_spelt = most_begins = most_ends = most_again = np.int64(0)
     # Sums instead of choices: a wrong guess of the processor costs more than all of this.
     for index in range(count):
         word = packed[np.uintp(index)]
         slot = np.uintp((np.uint64(word) * np.uint64(SLOT_STEP)) >> np.uint64(SLOT_SHIFT))
         known = np.int64(endings[np.uintp(word & 1023)])
-        known += (np.int64(classes[slot]) - known) * np.int64(keys[slot] == word)
+        known = np.int64(classes[slot]) if keys[slot] == word else known
         now = known & (_IS_SPELT - 1)
         weight = np.int64(order[np.uintp(before), np.uintp(now)])
         backward = min(max(backward - weight, 0), MOST_BACKWARD)
@@ -136,8 +131,12 @@ def signs_of_words(
         alike = np.int64(letter == last_one) | np.int64(letter == last_two)
         ends = min(max(ends + 2 * alike - 1, 0), MOST_GLUED)
         last_two, last_one = last_one, letter
+        known = (word == one) | (word == two) | (word == three) | (word == four)
+        again = min(max(again + 3 * known - 1, 0), 2 * REPEATED)
+        one, two, three, four = word, one, two, three
         most_backward, most_spelt = max(most_backward, backward), max(most_spelt, spelt)
         most_begins, most_ends = max(most_begins, begins), max(most_ends, ends)
+        most_again = max(most_again, again)
         if each:
             counts = _signs(backward, spelt, begins, ends)
             out[index] = counts << 4 | (
@@ -146,7 +145,8 @@ def signs_of_words(
                 | FIRST * (begins > 0)
                 | LAST * (ends > 0)
             )
-    return _signs(most_backward, most_spelt, most_begins, most_ends), out
+    signs = _signs(most_backward, most_spelt, most_begins, most_ends)
+    return signs | AGAIN * (most_again >= REPEATED), out
 
 
 @kernel(inline=True)
@@ -168,17 +168,6 @@ def grow(packed: Packed, index: int, score: int) -> int:
     for step in range(1, min(index, 4) + 1):
         again |= packed[index - step] == word
     return min(max(score + 3 * again - 1, 0), 2 * REPEATED)
-
-
-@kernel()
-def is_repeated(packed: Packed) -> bool:
-    """Whether words come again and again."""
-    score = 0
-    for index in range(len(packed)):
-        score = grow(packed, index, score)
-        if score >= REPEATED:
-            return True
-    return False
 
 
 @kernel()
