@@ -78,7 +78,8 @@ def find_counted(source: Source) -> Iterator[View]:
         np.stack((np.maximum(before, starts - PIECE), starts), axis=1)[order],
     )
     groups = np.array([[len(piece), 0] for piece in pieces])
-    yield from join(joined(source.points, np.concatenate(pieces), groups), ["counted"], COUNTED)
+    together = joined(source.points, np.concatenate(pieces), groups)
+    yield from join(source, together, ["counted"], COUNTED)
 
 
 @kernel()

@@ -53,7 +53,7 @@ def find_layouts(source: Source) -> Iterator[View]:
     firsts, groups = layouts(source.points, PIECES, False)
     if len(firsts) >= ACROSTIC and reads(source.points[firsts]):
         yield pick(source, firsts, "first letters", "layout")
-    yield from join(groups, _NAMES, PIECES)
+    yield from join(source, groups, _NAMES, PIECES)
 
 
 def open_layouts(source: Source) -> Iterator[View]:
@@ -63,7 +63,7 @@ def open_layouts(source: Source) -> Iterator[View]:
     letters = firsts[may_read(source.points[firsts]) :]
     if len(letters):
         yield pick(source, letters, "first letters", "layout")
-    yield from join(groups, _NAMES, 1, 1)
+    yield from join(source, groups, _NAMES, 1, 1)
 
 
 # Columns of what `line_edges` returns, and the sign of a line in a list; lower bits are those of
@@ -77,7 +77,7 @@ def layouts(points: Points, fewest: int, going_on: bool) -> tuple[NDArray[np.int
     """Where the lines of lists begin; and their first words, last words and every other line, the
     numbered ones in their order if there are so many, and columns of tables, whatever parts them.
     With `going_on` of the last lines alone, however few they are."""
-    lines, signs = line_edges(points, SHORT, LONGEST, PIECES, going_on)
+    lines, signs = line_edges(points, PIECES, going_on)
     if going_on:
         signs = signs & lines[-1, _SIGNS] if len(lines) else 0
     listed = numbered = 0
@@ -161,69 +161,62 @@ def columns(points: Points, lines: Spans, bit: int) -> tuple[Spans, NDArray[np.i
 
 
 @kernel()
-def line_edges(
-    points: Points, short: int, longest: int, fewest: int, going_on: bool
-) -> tuple[Spans, int]:
+def line_edges(points: Points, fewest: int, going_on: bool) -> tuple[Spans, int]:
     """For each line with a word in it: where its words start and end, the end of the first one, the
     start of the last one, and where it goes on behind a number at its start, and that number (-1:
-    none). A number counts as no first word where another word follows. And its signs: which of
-    | tab , ; : and = part its words, if it has up to `longest` characters; whether it may be one
-    of a list, having up to `short`. Signs that are not
-    shared by so many lines in a row are left out; then the signs of all lines together. With
-    `going_on`, more lines may follow the last ones, and a line without an end have any sign.
+    none), for those of a list. A number counts as no first word where another word follows. And its
+    signs: which of | tab , ; : and = part its words, if it has up to `LONGEST` characters; whether
+    it may be one of a list, having up to `SHORT`. Signs that are not shared by so many lines in a
+    row are left out; then the signs of all lines together. With `going_on`, more lines may follow
+    the last ones, and a line without an end have any sign.
     """
     out = np.empty((16, 8), np.int64)
-    found = words = index = marks = pending = 0
-    first = first_end = last = start = end = body = 0
-    number = -1
-    while index <= len(points):
-        kind = 1
-        if index < len(points):
-            kind = _class(points[np.uintp(index)])
-        if kind == 0:
-            word = index
-            while index < len(points) and _class(points[np.uintp(index)]) == 0:
-                index += 1
-            if words:
-                marks |= pending
-            pending = 0
-            words += 1
-            if words == 1:
-                start = first = body = word
-                first_end = index
-                number = _number(points, word, index)
-            elif words == 2 and number >= 0:
-                first, first_end, body = word, index, word
-            last = word
-            end = index
+    found = begin = 0
+    length = len(points)
+    while begin < length:
+        stop = begin
+        while stop < length and points[np.uintp(stop)] != 10:
+            stop += 1
+        start, end = _ends_of_words(points, begin, stop)
+        begin = stop + 1
+        if start == end:
             continue
-        index += 1
-        if kind >= 3:
-            pending |= 1 << (kind - 3)
-        elif kind == 1:
-            if words:
-                if found == len(out):
-                    out = grown(out)
-                if words == 1:
-                    number = -1
-                size = end - start
-                if going_on and index > len(points):
-                    marks = 63
-                signs = marks if size <= longest else 0
-                if size <= short:
-                    signs |= 64
-                out[found, 0] = start
-                out[found, 1] = first
-                out[found, 2] = first_end
-                out[found, 3] = last
-                out[found, 4] = end
-                out[found, 5] = body
-                out[found, 6] = number
-                out[found, 7] = signs
-                found += 1
-            words = marks = pending = 0
-            number = -1
-            together = 0
+        if found == len(out):
+            out = grown(out)
+        size, signs = end - start, 0
+        first, first_end, last, number = start, start, end, -1
+        if size <= SHORT:
+            signs = _LIST
+            while first_end < end and _class(points[np.uintp(first_end)]) == _LETTER:
+                first_end += 1
+            while last > start and _class(points[np.uintp(last - 1)]) == _LETTER:
+                last -= 1
+            if first_end < end:
+                number = _number(points, first, first_end)
+            if number >= 0:
+                first = first_end
+                while _class(points[np.uintp(first)]) != _LETTER:
+                    first += 1
+                first_end = first
+                while first_end < end and _class(points[np.uintp(first_end)]) == _LETTER:
+                    first_end += 1
+        if size <= LONGEST:
+            for index in range(start, end):
+                kind = _class(points[np.uintp(index)])
+                if kind >= _DELIMITER:
+                    signs |= 1 << (kind - _DELIMITER)
+            if going_on and stop == length:
+                signs |= _LIST - 1
+        out[found, _START] = start
+        out[found, _FIRST] = first
+        out[found, _FIRST_END] = first_end
+        out[found, _LAST] = last
+        out[found, _END] = end
+        out[found, _BODY] = first
+        out[found, _NUMBER] = number
+        out[found, _SIGNS] = signs
+        found += 1
+    together = 0
     for bit in range(7):
         row = 0
         for line in range(found + 1):
@@ -237,6 +230,16 @@ def line_edges(
                     out[before, 7] &= ~(1 << bit)
             row = 0
     return out[:found], together
+
+
+@kernel(inline=True)
+def _ends_of_words(points: Points, start: int, end: int) -> tuple[int, int]:
+    """Where the first word of a line begins and its last one ends; equal without one."""
+    while start < end and _class(points[np.uintp(start)]) != _LETTER:
+        start += 1
+    while end > start and _class(points[np.uintp(end - 1)]) != _LETTER:
+        end -= 1
+    return start, end
 
 
 @kernel(inline=True)

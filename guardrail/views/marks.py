@@ -52,12 +52,12 @@ _ACTS[[ord(char) for char in "\n\"'`*([)]><#/-"]] = True
 
 def find_marked(source: Source) -> Iterator[View]:
     """Views of the pieces in one kind of mark each."""
-    yield from join(marked_groups(source.points, PIECES), _NAMES, PIECES)
+    yield from join(source, marked_groups(source.points, PIECES), _NAMES, PIECES)
 
 
 def open_marks(source: Source) -> Iterator[View]:
     """What `find_marked` may find when the text goes on: the pieces that there are."""
-    return join(marked_groups(source.points, 1), _NAMES, 1, 1)
+    return join(source, marked_groups(source.points, 1), _NAMES, 1, 1)
 
 
 @kernel()

@@ -169,16 +169,23 @@ class Draft:
         return View(name, "".join(self._texts), starts, ends, kind)
 
 
+def string(points: Points, is_ascii: bool = False) -> str:
+    """Code points as a string; at once where they are known to be ASCII."""
+    if is_ascii:
+        return points.astype(np.uint8).tobytes().decode("ascii")
+    return points.tobytes().decode("utf-32-le", "surrogatepass")
+
+
 def pick(source: Source, places: NDArray[np.int64], name: str, kind: Kind) -> View:
     """The code points of the source at `places`, in that order."""
-    text = source.points[places].tobytes().decode("utf-32-le", "surrogatepass")
+    text = string(source.points[places], source.text.isascii())
     starts = places.astype(np.uint32)
     return View(name, text, starts, starts + np.uint32(1), kind)
 
 
 # Letters and digits that a detector of passages needs at least.
 UNITS = 27
-# Digits and signs of Morse code without which numbers say nothing in pieces.
+# Digits, or signs of Morse code, without which numbers say nothing in pieces.
 NUMERIC = 12
 
 Spans = NDArray[np.int64]
@@ -194,18 +201,20 @@ class Groups(NamedTuple):
     rows: Spans
 
 
-def join(groups: Groups, names: Sequence[str], fewest: int, units: int = UNITS) -> Iterator[View]:
+def join(
+    source: Source, groups: Groups, names: Sequence[str], fewest: int, units: int = UNITS
+) -> Iterator[View]:
     """A view of each group; none where its pieces are too few or have too few letters and digits,
     or stand together anyway."""
     points, starts, rows = groups
     if not len(rows):
         return
-    text = points.tobytes().decode("utf-32-le", "surrogatepass")
+    text = string(points, source.text.isascii())
     ends = starts + np.uint32(1)
-    for first, last, apart, there, numeric, name in rows.tolist():
+    for first, last, apart, there, digits, dots, name in rows.tolist():
         if apart >= fewest - 1 and there >= units:
             part = slice(first, last)
-            plain = numeric < NUMERIC
+            plain = digits < NUMERIC and dots < NUMERIC
             yield View(names[name], text[part], starts[part], ends[part], "layout", plain=plain)
 
 
@@ -218,18 +227,18 @@ def _counts(point: Int) -> bool:
 def joined(points: Points, spans: Spans, groups: Spans) -> Groups:
     """Pieces (start, end) of groups (how many pieces, the number of a name), those with a letter or
     digit in them. A row for each group: where it starts and ends in what comes of it; how often
-    letters or digits stand between two of its pieces, how many are in them, and how many digits
-    and signs of Morse code; and its name."""
+    letters or digits stand between two of its pieces, how many are in them, how many digits, and
+    how many signs of Morse code; and its name."""
     size = len(spans)
     for index in range(len(spans)):
         size += spans[index, 1] - spans[index, 0]
     out = np.empty(size, np.uint32)
     starts = np.empty(size, np.uint32)
-    rows = np.zeros((len(groups), 6), np.int64)
+    rows = np.zeros((len(groups), 7), np.int64)
     at = index = 0
     for group in range(len(groups)):
         rows[group, 0] = at
-        units = apart = numeric = 0
+        units = apart = digits = dots = 0
         last = -1
         for _ in range(groups[group, 0]):
             start, end = spans[index, 0], spans[index, 1]
@@ -240,7 +249,8 @@ def joined(points: Points, spans: Spans, groups: Spans) -> Groups:
                 out[np.uintp(at)] = point
                 starts[np.uintp(at)] = place
                 units += _counts(point)
-                numeric += (45 <= point <= 57) | (point == 95) | (point >= 0xB7)
+                digits += 48 <= point <= 57
+                dots += point in (45, 46, 95) or point >= 0xB7
                 at += 1
             if units == before:
                 at = first
@@ -259,8 +269,8 @@ def joined(points: Points, spans: Spans, groups: Spans) -> Groups:
         rows[group, 1] = at
         rows[group, 2] = apart
         rows[group, 3] = units
-        rows[group, 4] = numeric
-        rows[group, 5] = groups[group, 1]
+        rows[group, 4], rows[group, 5] = digits, dots
+        rows[group, 6] = groups[group, 1]
     return Groups(out[:at], starts[:at], rows)
 
 
