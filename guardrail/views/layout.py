@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import grown, kernel
+from guardrail.views.pieces import UNITS, Groups, join, joined
 from guardrail.views.signs import LONGEST, SHORT
 from guardrail.views.tallies import PIECES
-from guardrail.views.view import Groups, Int, Points, Source, Spans, View, join, joined, pick
+from guardrail.views.view import Int, Points, Source, Spans, View, pick
 from guardrail.views.weights import may_read, reads
 
 # Lines whose first letters are read; the built-in policy lets shorter matches through.
@@ -50,20 +51,20 @@ _FIRST_WORDS, _LAST_WORDS, _EVERY_OTHER, _NUMBERED, _COLUMN = range(5)
 
 def find_layouts(source: Source) -> Iterator[View]:
     """Views of pieces that are laid out in a regular way."""
-    firsts, groups = layouts(source.points, PIECES, False)
+    firsts, groups = layouts(source.points, PIECES, UNITS, False)
     if len(firsts) >= ACROSTIC and reads(source.points[firsts]):
         yield pick(source, firsts, "first letters", "layout")
-    yield from join(source, groups, _NAMES, PIECES)
+    yield from join(source, groups, _NAMES)
 
 
 def open_layouts(source: Source) -> Iterator[View]:
     """What `find_layouts` may find when the text goes on: views with the pieces that there are,
     where the last lines may go on to be a list or a table, however few they are."""
-    firsts, groups = layouts(source.points, 1, True)
+    firsts, groups = layouts(source.points, 1, 1, True)
     letters = firsts[may_read(source.points[firsts]) :]
     if len(letters):
         yield pick(source, letters, "first letters", "layout")
-    yield from join(source, groups, _NAMES, 1, 1)
+    yield from join(source, groups, _NAMES)
 
 
 # Columns of what `line_edges` returns, and the sign of a line in a list; lower bits are those of
@@ -73,7 +74,9 @@ _LIST = 1 << len(_DELIMITERS)
 
 
 @kernel()
-def layouts(points: Points, fewest: int, going_on: bool) -> tuple[NDArray[np.int64], Groups]:
+def layouts(
+    points: Points, fewest: int, units: int, going_on: bool
+) -> tuple[NDArray[np.int64], Groups]:
     """Where the lines of lists begin; and their first words, last words and every other line, the
     numbered ones in their order if there are so many, and columns of tables, whatever parts them.
     With `going_on` of the last lines alone, however few they are."""
@@ -127,7 +130,7 @@ def layouts(points: Points, fewest: int, going_on: bool) -> tuple[NDArray[np.int
                     groups[names, 0], groups[names, 1] = end - start, _COLUMN
                     names += 1
                     spans = np.concatenate((spans, cells[start:end]))
-    return firsts, joined(points, spans, groups[:names])
+    return firsts, joined(points, spans, groups[:names], fewest, units)
 
 
 @kernel()

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import grown, kernel
+from guardrail.views.pieces import UNITS, Groups, join, joined
 from guardrail.views.tallies import LONGEST_PIECE, PIECES
-from guardrail.views.view import Groups, Points, Source, View, join, joined
+from guardrail.views.view import Points, Source, View
 
 # What marks pieces, as numbered by the kernel; a string before a colon is a key.
 _NAMES = (
@@ -52,18 +53,18 @@ _ACTS[[ord(char) for char in "\n\"'`*([)]><#/-"]] = True
 
 def find_marked(source: Source) -> Iterator[View]:
     """Views of the pieces in one kind of mark each."""
-    yield from join(source, marked_groups(source.points, PIECES), _NAMES, PIECES)
+    yield from join(source, marked_groups(source.points, PIECES, UNITS), _NAMES)
 
 
 def open_marks(source: Source) -> Iterator[View]:
     """What `find_marked` may find when the text goes on: the pieces that there are."""
-    return join(source, marked_groups(source.points, 1), _NAMES, 1, 1)
+    return join(source, marked_groups(source.points, 1, 1), _NAMES)
 
 
 @kernel()
-def marked_groups(points: Points, fewest: int) -> Groups:
-    """The pieces in one kind of mark each, where there are so many. Strings of JSON are keys, and
-    values, and all of them."""
+def marked_groups(points: Points, fewest: int, units: int) -> Groups:
+    """The pieces in one kind of mark each, if there are enough; see `joined`. Strings of JSON are
+    keys, and values, and all of them."""
     pieces, counts = marked_pieces(points, LONGEST_PIECE)
     chosen = np.zeros(14, np.bool_)
     every = counts[_DOUBLE] + counts[_KEY]
@@ -91,7 +92,7 @@ def marked_groups(points: Points, fewest: int) -> Groups:
             if pieces[row, 0] == own or (kind == _DOUBLE and pieces[row, 0] == _KEY):
                 spans[size, 0], spans[size, 1] = pieces[row, 1], pieces[row, 2]
                 size += 1
-    return joined(points, spans, groups)
+    return joined(points, spans, groups, fewest, units)
 
 
 @kernel()

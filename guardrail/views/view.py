@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,6 @@ Kind = Literal["code", "escape", "letters", "layout"]
 
 # Between two pieces that did not stand together.
 GAP = " "
-GAP_POINT = ord(GAP)
 # Between two that were far apart, or two views: nothing matches across it but letters.
 SEAM = "\n\n"
 
@@ -183,95 +181,7 @@ def pick(source: Source, places: NDArray[np.int64], name: str, kind: Kind) -> Vi
     return View(name, text, starts, starts + np.uint32(1), kind)
 
 
-# Letters and digits that a detector of passages needs at least.
-UNITS = 27
-# Digits, or signs of Morse code, without which numbers say nothing in pieces.
-NUMERIC = 12
-
 Spans = NDArray[np.int64]
-
-
-class Groups(NamedTuple):
-    """Groups of pieces of a source, put together: a blank behind each piece, which belongs to the
-    end of the piece; `points` and `starts` of all of them, and a row for each group. See `joined`.
-    """
-
-    points: Points
-    starts: Offsets
-    rows: Spans
-
-
-def join(
-    source: Source, groups: Groups, names: Sequence[str], fewest: int, units: int = UNITS
-) -> Iterator[View]:
-    """A view of each group; none where its pieces are too few or have too few letters and digits,
-    or stand together anyway."""
-    points, starts, rows = groups
-    if not len(rows):
-        return
-    text = string(points, source.text.isascii())
-    ends = starts + np.uint32(1)
-    for first, last, apart, there, digits, dots, name in rows.tolist():
-        if apart >= fewest - 1 and there >= units:
-            part = slice(first, last)
-            plain = digits < NUMERIC and dots < NUMERIC
-            yield View(names[name], text[part], starts[part], ends[part], "layout", plain=plain)
-
-
-@kernel(inline=True)
-def _counts(point: Int) -> bool:
-    return bool(point >= 0xC0 or 48 <= point <= 57 or 97 <= point | 32 <= 122)
-
-
-@kernel()
-def joined(points: Points, spans: Spans, groups: Spans) -> Groups:
-    """Pieces (start, end) of groups (how many pieces, the number of a name), those with a letter or
-    digit in them. A row for each group: where it starts and ends in what comes of it; how often
-    letters or digits stand between two of its pieces, how many are in them, how many digits, and
-    how many signs of Morse code; and its name."""
-    size = len(spans)
-    for index in range(len(spans)):
-        size += spans[index, 1] - spans[index, 0]
-    out = np.empty(size, np.uint32)
-    starts = np.empty(size, np.uint32)
-    rows = np.zeros((len(groups), 7), np.int64)
-    at = index = 0
-    for group in range(len(groups)):
-        rows[group, 0] = at
-        units = apart = digits = dots = 0
-        last = -1
-        for _ in range(groups[group, 0]):
-            start, end = spans[index, 0], spans[index, 1]
-            index += 1
-            first, before = at, units
-            for place in range(start, end):
-                point = np.int64(points[np.uintp(place)])
-                out[np.uintp(at)] = point
-                starts[np.uintp(at)] = place
-                units += _counts(point)
-                digits += 48 <= point <= 57
-                dots += point in (45, 46, 95) or point >= 0xB7
-                at += 1
-            if units == before:
-                at = first
-                continue
-            out[at] = GAP_POINT
-            starts[at] = max(end, 1) - 1
-            at += 1
-            if last > start:
-                apart += 1
-            elif last >= 0:
-                for place in range(last, start):
-                    if _counts(points[np.uintp(place)]):
-                        apart += 1
-                        break
-            last = end
-        rows[group, 1] = at
-        rows[group, 2] = apart
-        rows[group, 3] = units
-        rows[group, 4], rows[group, 5] = digits, dots
-        rows[group, 6] = groups[group, 1]
-    return Groups(out[:at], starts[:at], rows)
 
 
 def through(outer: View, inner: View) -> View:

@@ -110,8 +110,16 @@ def signs_of_words(
     before = np.int64(0)
     first_one = first_two = last_one = last_two = np.int64(-1)
     one = two = three = four = np.int64(-1)
-    backward = spelt = begins = ends = again = np.int64(0)
-    most_backward = most_spelt = most_begins = most_ends = most_again = np.int64(0)
+    backward: Int = 0
+    spelt: Int = 0
+    begins: Int = 0
+    ends: Int = 0
+    again: Int = 0
+    most_backward: Int = 0
+    most_spelt: Int = 0
+    most_begins: Int = 0
+    most_ends: Int = 0
+    most_again: Int = 0
     # Sums instead of choices: a wrong guess of the processor costs more than all of this.
     for index in range(count):
         word = packed[np.uintp(index)]
