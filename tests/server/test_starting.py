@@ -16,8 +16,8 @@ BROKEN = {
     "policy": """
 version: 1
 detectors:
-  overlap: {type: overlap}
-  memory: {type: memorization, target: missing-model, calibration: missing.json}
+  memory:
+    {type: memorization, target: missing, reference: missing, calibration: missing}
 rules:
   - {name: recited, when: {kind: memorized}, action: redact}
 """,
