@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.views.between import PIECE
@@ -36,8 +37,8 @@ _PLAIN, _FORWARD = 0.5, 0.0
 _LONGEST_CODE, _BLOCKS = 600, 6
 # What a mark may hold that is not closed yet, and so many more code points.
 _OPENING = re.compile(r"[\"'`*(\[<#/-]")
-# Numbers that may begin to count, and what stands around each.
-_NUMBER = re.compile(r"(?<!\d)\d{1,3}(?!\d)")
+# Digits of a number that may count.
+_LONGEST_NUMBER = 3
 
 
 def open_views(raw: str) -> Iterator[View]:
@@ -50,7 +51,9 @@ def open_views(raw: str) -> Iterator[View]:
 def unfinished(raw: str) -> int:
     """The code point from which on a text may be part of a disguise that does not show yet."""
     source = Source(raw)
-    return min(_codes(raw), _letters(source), open_words(source), _marks(raw), _numbers(raw))
+    return min(
+        _codes(raw), _letters(source), open_words(source), _marks(raw), _numbers(source.letters)
+    )
 
 
 def _codes(raw: str) -> int:
@@ -96,11 +99,18 @@ def _marks(raw: str) -> int:
     return len(raw) if match is None else match.start()
 
 
-def _numbers(raw: str) -> int:
+@kernel()
+def _numbers(points: NDArray[np.uint8] | Points) -> int:
     """The start of what stands around the last numbers, if there are too few to count."""
-    first = len(raw)
-    for match in list(_NUMBER.finditer(raw))[: -2 * COUNTED - 1 : -1]:
-        if match.end() < first - PIECE:
-            break
-        first = max(match.start() - PIECE, 0)
+    first = end = len(points)
+    found = 0
+    # Back over each run of digits.
+    while end and end >= first - PIECE and found < 2 * COUNTED:
+        start = end
+        while start and 48 <= points[start - 1] <= 57:
+            start -= 1
+        if 0 < end - start <= _LONGEST_NUMBER:
+            first = max(start - PIECE, 0)
+            found += 1
+        end = start - (start == end)
     return first

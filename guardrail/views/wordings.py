@@ -97,7 +97,7 @@ def _open_from(
             while start and marks[start - 1] & sign:
                 start -= 1
         first = min(first, start - (AROUND if start < count else UNTOLD))
-    return words[max(first, 0), 0]
+    return int(words[max(first, 0), 0])
 
 
 @kernel()
