@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-import ahocorasick
-
+from guardrail.classifiers.literals import Literals
 from guardrail.classifiers.plain import plain
 from guardrail.detector import SURE
 from guardrail.errors import UsageError
@@ -114,12 +113,9 @@ class PatternEngine:
                 (at_digits if rule.joins else self._always).append(rule)
         self._tiers = _tiers(at_digits)
         self._back = max((tier.back for tier in self._tiers), default=0)
-        self._automaton = ahocorasick.Automaton()
-        for literal, known in literals.items():
-            self._automaton.add_word(literal, known)
-        if literals:
-            self._automaton.make_automaton()
-        self._has_literals = bool(literals)
+        self._literals = Literals(tuple(literals))
+        rows = tuple(literals.values())
+        self._ending = [[rows[number] for number in some] for some in self._literals.ending]
         self._has_digits = any(rule.digits for rule in self._compiled)
         self.at_digits = [rule for rule in self.rules if rule.starts and not rule.needs]
         self.anywhere = [rule for rule in self.rules if not rule.starts]
@@ -129,9 +125,9 @@ class PatternEngine:
         text, offsets = plain(raw)
         hits: list[Hit] = []
         rules = dict.fromkeys(self._always)
-        if self._has_literals:
-            self._at_literals(text, rules, hits)
-        clusters = digit_clusters(text) if self._has_digits else []
+        found, runs = self._literals.find(text)
+        self._at_literals(text, found, rules, hits)
+        clusters = digit_clusters(text, runs) if self._has_digits else []
         self._at_digits(text, clusters, hits)
         most = max((cluster.digits for cluster in clusters), default=0)
         for rule in rules:
@@ -163,27 +159,33 @@ class PatternEngine:
         behind = [h._replace(start=h.start + first, end=h.end + first) for h in sure]
         return (self.scan(raw[:first]) if first else []) + behind
 
-    def _at_literals(self, text: str, rules: dict[_Compiled, None], hits: list[Hit]) -> None:
+    def _at_literals(
+        self,
+        text: str,
+        found: Sequence[Sequence[int]],
+        rules: dict[_Compiled, None],
+        hits: list[Hit],
+    ) -> None:
         """Run the rules that start with a literal, and add those to `rules` that may match because
         of one."""
-        lowered = _lowered(text)
-        for last, (back, anywhere, words, here) in self._automaton.iter(lowered):
-            for rule in anywhere:
-                rules[rule] = None
-            if words and _is_word(lowered, last - back, last + 1):
-                for rule in words:
+        for last, state in found:
+            for back, anywhere, words, here in self._ending[state]:
+                for rule in anywhere:
                     rules[rule] = None
-            for match, before, rule in here:
-                if before:
-                    rule.try_at(text, last - back, hits)
-                elif (found := match(text, last - back)) is not None:
-                    rule.take(text, found, hits)
+                if words and _is_word(text, last - back, last + 1):
+                    for rule in words:
+                        rules[rule] = None
+                for match, before, rule in here:
+                    if before:
+                        rule.try_at(text, last - back, hits)
+                    elif (at := match(text, last - back)) is not None:
+                        rule.take(text, at, hits)
 
     def literals(self, text: str) -> Iterator[tuple[int, list[PatternRule], list[PatternRule]]]:
         """Where literals stand in a plain text, with the rules that start there, and those that may
         match anywhere because of it."""
-        if self._has_literals:
-            for last, (back, anywhere, words, here) in self._automaton.iter(_lowered(text)):
+        for last, state in self._literals.find(text)[0]:
+            for back, anywhere, words, here in self._ending[state]:
                 others = [rule.rule for rule in (*anywhere, *words)]
                 yield last - back, [rule.rule for _, _, rule in here], others
 
@@ -212,13 +214,6 @@ class PatternEngine:
                         if rule.digits <= digits:
                             rule.try_at(text, start, hits)
                     break
-
-
-def _lowered(text: str) -> str:
-    lowered = text.lower()
-    if len(lowered) != len(text):  # a few capitals become two characters
-        lowered = "".join(low if len(low := char.lower()) == 1 else char for char in text)
-    return lowered
 
 
 class _Literal(NamedTuple):
@@ -270,7 +265,7 @@ def _is_word(text: str, start: int, end: int) -> bool:
     if start and _is_letter(text[start - 1]):
         return False
     if end < len(text) and _is_letter(text[end]):
-        return text[end] == "s" and not (end + 1 < len(text) and _is_letter(text[end + 1]))
+        return text[end] in "sS" and not (end + 1 < len(text) and _is_letter(text[end + 1]))
     return True
 
 
@@ -385,13 +380,15 @@ class Cluster(NamedTuple):
     runs: tuple[int, ...]
 
 
-def digit_clusters(text: str) -> list[Cluster]:
-    """The clusters of digits in a text, in order."""
+def digit_clusters(text: str, known: Sequence[Sequence[int]] | None = None) -> list[Cluster]:
+    """The clusters of digits in a text, in order; `known`: where its runs start and end."""
     clusters: list[Cluster] = []
     runs: list[int] = []
     digits, end = 0, -DIGIT_GAP - 1
-    for match in (_ASCII_RUN if text.isascii() else _RUN).finditer(text):
-        start, after = match.span()
+    if known is None:
+        form = _ASCII_RUN if text.isascii() else _RUN
+        known = [match.span() for match in form.finditer(text)]
+    for start, after in known:
         if start - end > DIGIT_GAP and runs:
             clusters.append(Cluster(runs[0], end, digits, tuple(runs)))
             runs, digits = [], 0
