@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from string import ascii_letters, digits
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +16,34 @@ Points = NDArray[np.uint8] | NDArray[np.uint32]
 Places = NDArray[np.int64]
 
 
+# What keys and tokens are made of, and the bit of it in a column.
+_CODE = f"{ascii_letters}{digits}+/=._~:-"
+_IN_CODE = 1 << 15
+# More than any run.
+_NEVER = 1 << 40
+
+
+class Found(NamedTuple):
+    """`literals`: the last character of each and the state it ends in (see `Literals.ending`), in
+    order of place. `digits`: start and end of each run of digits; None where these may be of any
+    script. `run`: how many characters of a code, or letters of any script, stand in a row at most;
+    `mixed`: the same with a digit among them."""
+
+    literals: list[list[int]]
+    digits: list[list[int]] | None
+    run: int
+    mixed: int
+
+
 class Literals:
     """Finds literals of lower case in texts of any case. Thread-safe."""
 
-    def __init__(self, literals: Sequence[str]) -> None:
+    def __init__(self, literals: Mapping[str, tuple[int, int]]) -> None:
+        """With each literal, how long runs of a code must be in the text for it to count: any run,
+        and one with a digit (see `find_literals`)."""
         signs = sorted(set("".join(literals)))
         # Each code point up to the last one in a literal, as a column; 0: it is in none.
-        self._columns = np.zeros(max((ord(sign) for sign in signs), default=0) + 129, np.uint8)
+        self._columns = np.zeros(max((ord(sign) for sign in signs), default=0) + 129, np.uint16)
         for number, sign in enumerate(signs, 1):
             self._columns[ord(sign)] = number
             if sign.isascii():
@@ -48,18 +71,26 @@ class Literals:
             for column, child in children[state].items():
                 queue.append((child, int(self._steps[shorter, column])))
                 self._steps[state, column] = child
-        self._ends = np.array([bool(numbers) for numbers in self.ending])
+        self._columns[[ord(sign) for sign in _CODE]] |= _IN_CODE
+        needed = list(literals.values())
+        self._needed = np.array(
+            [
+                [min((needed[n][kind] for n in numbers), default=_NEVER) for kind in range(2)]
+                for numbers in self.ending
+            ]
+        )
 
-    def find(self, text: str) -> tuple[list[list[int]], list[list[int]] | None]:
-        """The last character of each literal and the state it ends in (see `ending`), in order of
-        place; and start and end of each run of digits, None where these may be of any script."""
+    def find(self, text: str, *, going_on: bool = False) -> Found:
+        """What there is in a text. With `going_on`, literals count whatever runs there are yet."""
         if text.isascii():
             points: Points = np.frombuffer(text.encode(), np.uint8)
         else:
             data = lowered(text).encode("utf-32-le", "surrogatepass")
             points = np.frombuffer(data, np.uint32)
-        found, runs = find_literals(points, self._columns, self._steps, self._ends)
-        return found.tolist(), runs.tolist() if text.isascii() else None
+        found, numbers, run, mixed = find_literals(
+            points, self._columns, self._steps, self._needed, going_on
+        )
+        return Found(found.tolist(), numbers.tolist() if text.isascii() else None, run, mixed)
 
 
 def lowered(text: str) -> str:
@@ -72,32 +103,48 @@ def lowered(text: str) -> str:
 
 @kernel()
 def find_literals(
-    points: Points, columns: NDArray[np.uint8], steps: NDArray[np.uint16], ends: NDArray[np.bool_]
-) -> tuple[Places, Places]:
-    found, runs = np.empty((64, 2), np.int64), np.empty((16, 2), np.int64)
-    count = digits = 0
+    points: Points,
+    columns: NDArray[np.uint16],
+    steps: NDArray[np.uint16],
+    needed: NDArray[np.int64],
+    going_on: bool,
+) -> tuple[Places, Places, int, int]:
+    """See `Found`. What is no ASCII is taken for a letter."""
+    found, digits = np.empty((64, 2), np.int64), np.empty((16, 2), np.int64)
+    count = number = longest = mixed = run = with_digit = 0
     state = np.uintp(0)
     inside = False
     for index in range(len(points)):
-        point = np.uintp(points[np.uintp(index)])
-        column = columns[point] if point < len(columns) else np.uint8(0)
-        state = np.uintp(steps[state, np.uintp(column)])
-        if ends[state]:
+        point = np.int64(points[np.uintp(index)])
+        column = np.int64(columns[np.uintp(point)]) if point < len(columns) else _IN_CODE
+        state = np.uintp(steps[state, np.uintp(column & (_IN_CODE - 1))])
+        if needed[state, 0] < _NEVER:
             if count == len(found):
                 found = grown(found)
             found[count, 0], found[count, 1] = index, state
             count += 1
-        digit = 48 <= point <= 57
+        digit = bool(48 <= point <= 57)
         if digit != inside:
             if digit:
-                if digits == len(runs):
-                    runs = grown(runs)
-                runs[digits, 0] = index
+                if number == len(digits):
+                    digits = grown(digits)
+                digits[number, 0] = index
             else:
-                runs[digits, 1] = index
-                digits += 1
+                digits[number, 1] = index
+                number += 1
             inside = digit
+        in_code = int(column >= _IN_CODE or point >= 128)
+        run = (run + 1) * in_code
+        with_digit = with_digit * in_code | int(digit)
+        longest = max(longest, run)
+        mixed = max(mixed, run * with_digit)
     if inside:
-        runs[digits, 1] = len(points)
-        digits += 1
-    return found[:count], runs[:digits]
+        digits[number, 1] = len(points)
+        number += 1
+    kept = 0
+    for row in range(count):
+        least = needed[found[row, 1]]
+        if going_on or (least[0] <= longest and least[1] <= mixed):
+            found[kept, 0], found[kept, 1] = found[row, 0], found[row, 1]
+            kept += 1
+    return found[:kept], digits[:number], longest, mixed

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from guardrail.classifiers.literals import Literals
+from guardrail.classifiers.literals import Found, Literals
 from guardrail.classifiers.plain import plain
 from guardrail.detector import SURE
 from guardrail.errors import UsageError
@@ -52,6 +52,9 @@ class PatternRule:
     `blanks`: no match holds more blanks than so many before the first of `needs` ends, or at all
     where there are none (None: any number).
 
+    `run`: every match holds so many characters in a row of letters, digits and `+/=._~:-`, with a
+    digit among them if `mixed`.
+
     `check` gets the value and says whether it can be one: a checksum, a range, a list.
     `score` (0 to 1) holds for a value without context; at 0 there is no finding without.
     `context_score` holds where one of the words in `context` stands near, as a word of its own
@@ -69,6 +72,8 @@ class PatternRule:
     starts: bool = False
     back: int = 0
     blanks: int | None = None
+    run: int = 0
+    mixed: bool = False
     check: Callable[[str], bool] | None = None
     context: tuple[str, ...] = ()
     context_score: float = 0.0
@@ -113,7 +118,7 @@ class PatternEngine:
                 (at_digits if rule.joins else self._always).append(rule)
         self._tiers = _tiers(at_digits)
         self._back = max((tier.back for tier in self._tiers), default=0)
-        self._literals = Literals(tuple(literals))
+        self._literals = Literals({word: _runs(known) for word, known in literals.items()})
         rows = tuple(literals.values())
         self._ending = [[rows[number] for number in some] for some in self._literals.ending]
         self._has_digits = any(rule.digits for rule in self._compiled)
@@ -125,13 +130,15 @@ class PatternEngine:
         text, offsets = plain(raw)
         hits: list[Hit] = []
         rules = dict.fromkeys(self._always)
-        found, runs = self._literals.find(text)
+        found = self._literals.find(text)
         self._at_literals(text, found, rules, hits)
-        clusters = digit_clusters(text, runs) if self._has_digits else []
+        clusters = digit_clusters(text, found.digits) if self._has_digits else []
         self._at_digits(text, clusters, hits)
         most = max((cluster.digits for cluster in clusters), default=0)
         for rule in rules:
-            if rule.digits > most or (rule.gate is not None and not rule.gate.search(text)):
+            if rule.digits > most or not rule.has_run(found):
+                continue
+            if rule.gate is not None and not rule.gate.search(text):
                 continue
             if not rule.digits:
                 rule.find(text, 0, len(text), hits)
@@ -162,13 +169,13 @@ class PatternEngine:
     def _at_literals(
         self,
         text: str,
-        found: Sequence[Sequence[int]],
+        found: Found,
         rules: dict[_Compiled, None],
         hits: list[Hit],
     ) -> None:
         """Run the rules that start with a literal, and add those to `rules` that may match because
         of one."""
-        for last, state in found:
+        for last, state in found.literals:
             for back, anywhere, words, here in self._ending[state]:
                 for rule in anywhere:
                     rules[rule] = None
@@ -176,6 +183,8 @@ class PatternEngine:
                     for rule in words:
                         rules[rule] = None
                 for match, before, rule in here:
+                    if not rule.has_run(found):
+                        continue
                     if before:
                         rule.try_at(text, last - back, hits)
                     elif (at := match(text, last - back)) is not None:
@@ -184,7 +193,7 @@ class PatternEngine:
     def literals(self, text: str) -> Iterator[tuple[int, list[PatternRule], list[PatternRule]]]:
         """Where literals stand in a plain text, with the rules that start there, and those that may
         match anywhere because of it."""
-        for last, state in self._literals.find(text)[0]:
+        for last, state in self._literals.find(text, going_on=True).literals:
             for back, anywhere, words, here in self._ending[state]:
                 others = [rule.rule for rule in (*anywhere, *words)]
                 yield last - back, [rule.rule for _, _, rule in here], others
@@ -225,6 +234,15 @@ class _Literal(NamedTuple):
     anywhere: list[_Compiled]
     words: list[_Compiled]
     here: list[tuple[Callable[[str, int], re.Match[str] | None], int, _Compiled]]
+
+
+def _runs(literal: _Literal) -> tuple[int, int]:
+    """The least that rules of a literal ask for: of all runs, and of those with a digit."""
+    rules = [*literal.anywhere, *literal.words, *(rule for _, _, rule in literal.here)]
+    return (
+        min(rule.rule.run for rule in rules),
+        min(rule.rule.run * rule.rule.mixed for rule in rules),
+    )
 
 
 class _Tier(NamedTuple):
@@ -278,10 +296,12 @@ class _Compiled:
         "gate",
         "group",
         "joins",
+        "mixed",
         "needs",
         "pattern",
         "reach",
         "rule",
+        "run",
         "starts",
     )
 
@@ -299,6 +319,7 @@ class _Compiled:
         self.group = "value" if "value" in self.pattern.groupindex else 0
         self.check, self.digits, self.reach = rule.check, rule.digits, rule.reach
         self.starts, self.back = rule.starts, rule.back
+        self.run, self.mixed = rule.run, rule.mixed
         self.context = context_pattern(rule.context) if rule.context else None
         # A value that counts in context only cannot be where no context word is.
         self.needs = rule.needs or (rule.context if not rule.score else ())
@@ -310,6 +331,10 @@ class _Compiled:
             and rule.pattern.startswith(r"(?<![\w")
             and self.pattern.groups == bool(self.group)
         )
+
+    def has_run(self, found: Found) -> bool:
+        """Whether there are runs in a text of the length that a match holds."""
+        return self.run <= (found.mixed if self.mixed else found.run)
 
     def find(self, text: str, start: int, end: int, hits: list[Hit]) -> None:
         for match in self.pattern.finditer(text, start, end):
