@@ -372,7 +372,9 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
         "shprt_",
         "shptka_",
     ),
-    _inside("salesforce-token", r"00[A-Za-z0-9]{13}![\w.]{80,120}", "!", gate=r"![\w.]{80}", run=80),
+    _inside(
+        "salesforce-token", r"00[A-Za-z0-9]{13}![\w.]{80,120}", "!", gate=r"![\w.]{80}", run=80
+    ),
     _row("salesforce-key", r"3MVG9[\w.+/=]{80,251}", "3mvg9"),
     _row("salesforce-refresh-token", r"5AEP861[\w.=]{80,}", "5aep861"),
     _inside("maxmind-key", r"[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk", "_mmk"),
@@ -433,7 +435,12 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("mandrill-key", r"md-[\w-]{22}", "md-"),
     _row("mailersend-token", r"mlsn\.[a-f0-9]{64}", "mlsn."),
     _row("resend-key", r"re_[A-Za-z0-9]{6,10}_[A-Za-z0-9]{20,30}", "re_"),
-    _row("line-token", r"(?i:line)[^\n]{0,40}?(?P<value>[A-Za-z0-9+/]{140,175}={0,2})", "line", run=140),
+    _row(
+        "line-token",
+        r"(?i:line)[^\n]{0,40}?(?P<value>[A-Za-z0-9+/]{140,175}={0,2})",
+        "line",
+        run=140,
+    ),
     _row(
         "zapier-webhook",
         r"hooks\.zapier\.com/hooks/catch/[A-Za-z0-9]+/[A-Za-z0-9]+",
