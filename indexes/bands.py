@@ -23,8 +23,9 @@ BANDS, ROWS = 10, 3
 # Windows kept of those that agree in a band: boilerplate would make a search slow without bound.
 MOST_IN_BAND = 8
 LINE = 16
-# Entries a line at most, on average. XX % of entries find no room in two lines.
-LOAD = 14
+# Entries a line at most, on average. Of 190,000 blocks' entries 0.6 % then find no room in their two
+# lines; with 14, 0.2 %, and with 16, 1.7 %.
+LOAD = 15
 # Entries sorted at once: 128 MB.
 _SORTED_AT_ONCE = 1 << 24
 

@@ -34,6 +34,7 @@ from guardrail.indexes.signatures import (
     block_minima,
     long_words,
 )
+from guardrail.jit import kernel
 from guardrail.keys import Key
 from guardrail.text import CanonicalText
 
@@ -65,13 +66,23 @@ class Blocks:
         return cls(rows, places.astype(np.uint32), hashes)
 
 
-def document_blocks(text: CanonicalText, row: int, key: SignatureKey) -> Blocks:
-    """The blocks of one document."""
+def document_blocks(text: CanonicalText, row: int, key: SignatureKey) -> Words:
+    """The blocks of one document, packed."""
     words = long_words(text, key)
-    starts = words.firsts[::BLOCK_WORDS]
-    hashes = np.zeros(len(starts) * BLOCK_WORDS, np.uint16)
-    hashes[: len(words.hashes)] = words.hashes
-    return Blocks(np.full(len(starts), row, np.uint32), starts, hashes.reshape(-1, BLOCK_WORDS))
+    packed: Words = _packed(words.hashes, words.firsts, np.uint64(row))
+    return packed
+
+
+@kernel()
+def _packed(hashes: WordHashes, firsts: NDArray[np.uint32], row: np.uint64) -> Words:
+    packed = np.zeros((len(hashes) + BLOCK_WORDS - 1) // BLOCK_WORDS * RECORD, np.uint64)
+    for index in range(len(hashes)):
+        place = index // BLOCK_WORDS * RECORD
+        if index % BLOCK_WORDS == 0:
+            packed[place] = (row << np.uint64(32)) | np.uint64(firsts[index])
+        part = place + 1 + index % BLOCK_WORDS // 4
+        packed[part] |= np.uint64(hashes[index]) << np.uint64(16 * (index % 4))
+    return packed
 
 
 def write_passages(

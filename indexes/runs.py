@@ -153,8 +153,7 @@ class RunWriter:
             self._marks.append(_marks(offsets, count, grid.stride))
             if grid.passages:
                 text = CanonicalText(document.text, units, offsets)
-                blocks = document_blocks(text, len(self._rows), self._signature_key)
-                self._blocks.append(blocks.pack())
+                self._blocks.append(document_blocks(text, len(self._rows), self._signature_key))
         self._rows.append(
             DocumentRow(
                 id=document.id,

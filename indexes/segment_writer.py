@@ -157,7 +157,8 @@ def write_segment(
         blob = sealer.seal(documents, "documents")
         files["documents"] = _write_all(folder / "documents", [blob])
         if grid.passages:
-            files |= write_passages(folder, segment_id, _blocks(sources), key, _write_arrays)
+            held = _blocks(sources)
+            passages = pool.submit(write_passages, folder, segment_id, held, key, _write_arrays)
         files["tags"], files["marks"] = tags.result(), marks.result()
         surroundings = Surroundings(folder / "tags", table, grid, key, segment_id)
 
@@ -199,6 +200,8 @@ def write_segment(
         files["remainders"] = remainders.close()
         files["ordinals"] = packer.close()
         files["overflow"] = overflow.close()
+        if grid.passages:
+            files |= passages.result()
     return SegmentInfo(
         id=segment_id,
         grams=grams,
