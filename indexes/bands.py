@@ -23,11 +23,11 @@ BANDS, ROWS = 10, 3
 # Windows kept of those that agree in a band: boilerplate would make a search slow without bound.
 MOST_IN_BAND = 8
 LINE = 16
-# Entries a line at most, on average. Of 190,000 blocks' entries 0.6 % then find no room in their two
-# lines; with 14, 0.2 %, and with 16, 1.7 %.
+# Entries a line at most, on average. Of the entries of 190,000 blocks 0.6 % then find no room in
+# their two lines; with 14, 0.2 %, and with 16, 1.7 %.
 LOAD = 15
-# Entries sorted at once: 128 MB.
-_SORTED_AT_ONCE = 1 << 24
+# Entries sorted at once: 256 MB.
+_SORTED_AT_ONCE = 1 << 25
 
 Lines = NDArray[np.uint32]
 Windows = Iterator[tuple[NDArray[np.int64], Minima]]
@@ -47,7 +47,7 @@ def band_lines(blocks: int) -> int:
 def write_bands(
     windows: Callable[[], Windows], blocks: int, base: np.uint64, hash_key: WordKey, mask: WordKey
 ) -> Iterator[Lines]:
-    """The lines of each band. Memory: 8 bytes a window for as many bands as go into 128 MB, or for
+    """The lines of each band. Memory: 8 bytes a window for as many bands as go into 256 MB, or for
     one."""
     together = max(1, min(BANDS, _SORTED_AT_ONCE // max(1, blocks)))
     bits, size = number_bits(blocks), band_lines(blocks)

@@ -40,7 +40,7 @@ Entries = NDArray[np.uint64]
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Which grams an index stores: `gram` units long, starting at every `stride`-th unit; and
-    whether it stores signatures of passages besides.
+    whether it stores long words, to find passages, besides.
 
     Any shared run of `bound` units is found, whatever its alignment.
     """
