@@ -45,7 +45,7 @@ from guardrail.views.words import (
 # numbers in a row, or signs of Morse code; letters that are no language, or in another order;
 # one character between all others; what is not ASCII; lines of a list or a table; pieces in marks;
 # words in reverse, that spell letters, or with letters glued on; signs for letters;
-# many characters without a blank; letters of other scripts; words again and again; numbers from
+# runs of base85; letters of other scripts; words again and again; numbers from
 # 1 on; lines that tell their length.
 (
     CODES,
@@ -59,7 +59,7 @@ from guardrail.views.words import (
     MARKS,
     WORDS,
     LEET,
-    UNBROKEN,
+    BASE85,
     SCRIPTS,
     REPEATS,
     COUNTS,
@@ -240,7 +240,7 @@ def look(
         if unbroken == _UNBROKEN_STEPS:
             may_be_lines = True
             if may_be_dense(points, start, classes):
-                signs |= UNBROKEN
+                signs |= BASE85
         if some & _NUMERIC:
             numbers += 1
             if numbers >= _ROW:

@@ -31,7 +31,7 @@ Family = Callable[[Source], Iterator[View]]
 # Each with the signs of the text without which it finds nothing.
 FAMILIES: tuple[tuple[int, Family], ...] = (
     (signs.CODES, find_encodings),
-    (signs.UNBROKEN, find_base85),
+    (signs.BASE85, find_base85),
     (signs.UUENCODED, find_uuencoded),
     (signs.ESCAPES, find_escapes),
     (signs.DENSE, find_changed_escapes),
