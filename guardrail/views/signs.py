@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.views.blocks import FOREIGN, block_signs, is_foreign
+from guardrail.views.short_words import scrambled_runs, short_words, stuffed_runs
 from guardrail.views.view import Int, Points
 from guardrail.views.weights import EDGE, LATIN, SCALE, tables
 from guardrail.views.words import (
@@ -29,7 +30,7 @@ from guardrail.views.words import (
 # one character between all others; what is not ASCII; lines of a list or a table; pieces in marks;
 # words in reverse, that spell letters, or with letters glued on; signs for letters;
 # many characters without a blank; letters of other scripts; words again and again; numbers from
-# 1 on.
+# 1 on; letters of words in another order; syllables in words.
 (
     CODES,
     ESCAPES,
@@ -46,7 +47,9 @@ from guardrail.views.words import (
     SCRIPTS,
     REPEATS,
     COUNTS,
-) = (1 << n for n in range(15))
+    SCRAMBLED,
+    STUFFED,
+) = (1 << n for n in range(17))
 
 # 12 bytes of hexadecimal, 15 of base32, 18 of base64: two or three words.
 SHORTEST = 24
@@ -118,7 +121,7 @@ def _pairs() -> NDArray[np.int64]:
 def signs_of(points: NDArray[np.uint8] | Points) -> int:
     """The signs of a text as bits; its code points come as bytes where it is ASCII, and else with
     look-alikes in plain letters."""
-    signs = look(points, _classes(), _pairs(), *word_tables())
+    signs = look(points, _classes(), _pairs(), *word_tables(), short_words())
     return signs | WIDE if points.itemsize > 1 else signs
 
 
@@ -151,6 +154,7 @@ def look(
     word_classes: NDArray[np.int16],
     endings: NDArray[np.int16],
     word_order: NDArray[np.int8],
+    short: NDArray[np.int8],
 ) -> int:
     """In steps; nothing in the inner loop but the ends of lines hangs on what a character is, as a
     wrong guess of the processor costs more than all that is done with one."""
@@ -258,6 +262,10 @@ def look(
     )
     if is_repeated(packed[:words]):
         signs |= REPEATS
+    if len(scrambled_runs(packed[:words], short)):
+        signs |= SCRAMBLED
+    if len(stuffed_runs(packed[:words], short)):
+        signs |= STUFFED
     digits = counts[49] >= 5
     for digit in range(50, 58):
         digits = digits and counts[digit] > 0

@@ -15,6 +15,7 @@ from guardrail.views import signs
 from guardrail.views.alphabets import find_alphabets
 from guardrail.views.between import find_counted, find_repeated
 from guardrail.views.dense import find_base85, find_uuencoded
+from guardrail.views.dumps import find_dumps
 from guardrail.views.encodings import find_encodings
 from guardrail.views.escapes import find_changed_escapes, find_escapes
 from guardrail.views.groups import find_grouped
@@ -23,6 +24,8 @@ from guardrail.views.leet import find_leet
 from guardrail.views.letters import MOVED, ORDERS, find_foreign, find_letters
 from guardrail.views.marks import find_marked
 from guardrail.views.numerals import find_numerals
+from guardrail.views.parameters import find_parameters
+from guardrail.views.scrambled import find_scrambled, find_stuffed
 from guardrail.views.view import SEAM, Kind, Source, View, through
 from guardrail.views.wordings import find_words
 
@@ -34,13 +37,17 @@ FAMILIES: tuple[tuple[int, Family], ...] = (
     (signs.UNBROKEN, find_base85),
     (signs.UNBROKEN, find_uuencoded),
     (signs.ESCAPES, find_escapes),
+    (signs.ESCAPES, find_parameters),
     (signs.DENSE, find_changed_escapes),
     (signs.NUMBERS, find_numerals),
+    (signs.NUMBERS, find_dumps),
     (signs.LETTERS, find_letters),
     (signs.LETTERS, find_grouped),
     (signs.SCRIPTS, find_foreign),
     (signs.SPACED | signs.WIDE, find_alphabets),
     (signs.WORDS, find_words),
+    (signs.SCRAMBLED, find_scrambled),
+    (signs.STUFFED, find_stuffed),
     (signs.REPEATS, find_repeated),
     (signs.COUNTS, find_counted),
     (signs.LEET, find_leet),
