@@ -148,7 +148,8 @@ def decoded(source: Source, pieces: list[tuple[int, int]]) -> tuple[Draft, str] 
         # Groups that one of the signs of base64 for URLs parts.
         for mark in _PARTING:
             whole = places[source.points[places] != mark]
-            if name is None and SPARSEST * (len(places) - len(whole)) > len(places):
+            parted = SPARSEST * (len(places) - len(whole)) > len(places) < 2 * len(whole)
+            if name is None and parted:
                 name = _decode(draft, source.points[whole], whole)
     if name is None and len(places) > 2 * CHUNK:
         name = _decode_parts(draft, source.points, places)

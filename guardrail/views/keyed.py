@@ -17,15 +17,15 @@ from guardrail.views.weights import EDGE, LATIN, SCALE, Kinds, Weights, tables
 
 Places = NDArray[np.int64]
 
-# Letters in a stretch that is tried, and how much of a stretch.
-FEWEST, MOST = 96, 8_000
+# How much of a stretch is tried, in code points.
+MOST = 8_000
 # Letters for each shift of a key that comes round.
 EACH = 20
 LONGEST_KEY = 12
 # Letters for which a shift that moves on is found anew.
 PART = 96
 # Bits a pair that a solution weighs at least, and more than the text as it stands.
-SOLVED, BETTER = 0.35, 0.5
+SOLVED, BETTER = 0.6, 0.5
 # Bits a letter, by how common each is, that a language weighs at least in whatever order.
 COMMON = -0.2
 RAILS = 10
@@ -39,8 +39,6 @@ def find_keyed(source: Source, start: int, end: int) -> Iterator[View]:
     kinds = known.kinds[np.minimum(points, LATIN - 1)]
     kinds[points >= LATIN] = EDGE
     places = np.flatnonzero(kinds != EDGE)
-    if len(places) < FEWEST:
-        return
     least = max(SOLVED, _weigh(points) + BETTER)
     common = known.letters[kinds[places]].mean() / SCALE
     found: View | None = None
@@ -49,7 +47,7 @@ def find_keyed(source: Source, start: int, end: int) -> Iterator[View]:
             if (weight := _weigh(source.letters[order].astype(np.uint32))) > least:
                 least, found = weight, pick(source, order, "transposed", "letters")
     else:
-        for shifts in _shifts(kinds, places):
+        for shifts in _shifts(kinds, places, points <= 32):
             moved = points.copy()
             base = np.where(points[places] < 97, 65, 97)
             moved[places] = base + (kinds[places] + shifts) % EDGE
@@ -84,14 +82,14 @@ def mean_weight(points: Points, kinds: Kinds, language: Weights) -> float:
 # --- shifts ---------------------------------------------------------------------------------------
 
 
-def _shifts(kinds: Kinds, places: Places) -> Iterator[Places]:
+def _shifts(kinds: Kinds, places: Places, blank: NDArray[np.bool_]) -> Iterator[Places]:
     """For each letter how far it may have to be moved on: by a key that comes round, and by one or
-    a few more for each letter or word."""
+    a few more each time, for letters, words or characters of any kind."""
     known = tables()
     letters = kinds[places].astype(np.int64)
-    words = np.cumsum(np.diff(places, prepend=places[0]) > 1)
     number = np.arange(len(letters))
-    for count in (number, words):
+    words = np.cumsum(blank)[places]
+    for count in (number, words, places):
         for period in range(2, min(LONGEST_KEY, len(letters) // EACH) + 1):
             yield periodic(letters, count % period, period, len(letters), known.letters)
         for step in (1, -1, 2, -2, 3, -3):

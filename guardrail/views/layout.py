@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import grown, kernel
+from guardrail.views.every import inner_words
 from guardrail.views.signs import LONGEST, PIECES, SHORT
 from guardrail.views.view import Int, Points, Source, Spans, View, join, pick
 from guardrail.views.weights import may_read, reads
 
 Group = tuple[str, Spans]
 
-# Lines whose first letters are read; the built-in policy lets shorter matches through.
+# Lines whose first letters are read, or words within them; the built-in policy lets shorter matches through.
 ACROSTIC = 24
 COLUMNS = 16
 
@@ -52,6 +53,8 @@ def find_layouts(source: Source) -> Iterator[View]:
     if signs & _LIST:
         short = lines[lines[:, _SIGNS] & _LIST > 0]
         groups += _edges(short, PIECES)
+        if len(short) >= ACROSTIC:
+            groups += inner_words(source, short[:, [_START, _END]])
         if len(short) >= ACROSTIC and reads(source.points[short[:, _FIRST]]):
             yield pick(source, short[:, _FIRST], "first letters", "layout")
     if signs & (_LIST - 1):

@@ -55,6 +55,8 @@ ORDERS = ("reversed", "words reversed", "lines reversed", "word order reversed")
 MOVED = "letters moved"
 # Blocks in a row that are a language when letters are swapped.
 FEWEST_BLOCKS = 3
+# Blocks in a row that are tried under keys of several shifts, and in other orders.
+KEYED_BLOCKS = 5
 # Blocks solved together: a text may change its shift on the way.
 TOGETHER = 6
 
@@ -71,7 +73,7 @@ def find_letters(source: Source) -> Iterator[View]:
         for first, last in runs(signs, IS_ODD).tolist():
             solved = list(_solved(letters, blocks, first, last))
             yield from solved
-            if not solved and last - first >= FEWEST_BLOCKS:
+            if not solved and last - first >= KEYED_BLOCKS:
                 yield from find_keyed(source, *_range(blocks, first, last))
     yield from _in_places(source, letters, blocks, signs)
     if any_sign & IS_BACKWARD:

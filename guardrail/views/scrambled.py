@@ -92,6 +92,8 @@ _VOWEL, _CONSONANT = "[aeiouy]", "[bcdfghjklmnpqrstvwxz]"
 # A syllable between a letter, or some vowels, and the same again.
 _ECHOES = (f"({_VOWEL}+)({_CONSONANT}[a-z]{{0,2}}?)\\1", f"({_CONSONANT})({_VOWEL})\\1")
 _LONGEST_SYLLABLE = 5
+# Letters of a stretch by which a syllable is chosen.
+SAMPLE = 600
 
 
 def find_stuffed(source: Source) -> Iterator[View]:
@@ -101,35 +103,39 @@ def find_stuffed(source: Source) -> Iterator[View]:
     for first, last in stuffed_runs(packed, short_words()).tolist():
         around = slice(max(first - AROUND, 0), last + AROUND)
         begin, stop = int(words[around][0, 0]), int(words[around][-1, 1])
-        core = slice(int(words[first, 0]) - begin, int(words[last - 1, 1]) - begin)
         letters = kinds[np.minimum(source.letters[begin:stop].astype(np.uint32), LATIN - 1)]
         plain = np.where(letters == EDGE, ord(" "), letters + 97).astype(np.uint8)
         text = plain.tobytes().decode()
-        now = _known(plain[core])
-        best: NDArray[np.bool_] | None = None
-        for gone in _stuffing(text, text[core]):
-            known = _known(plain[core][~gone[core]])
-            if known >= max(KNOWN, now + MORE):
-                now, best = known, gone
-        if best is not None:
-            yield pick(source, begin + np.flatnonzero(~best), "syllables between", "letters")
+        core = int(words[first, 0]) - begin
+        sample = text[core : min(core + SAMPLE, int(words[last - 1, 1]) - begin)]
+        known, syllables = _known(plain[core : core + len(sample)]), ""
+        for pattern in _stuffing(sample):
+            left = plain[core : core + len(sample)][~_matched(sample, pattern)]
+            if (now := _known(left)) >= max(KNOWN, known + MORE):
+                known, syllables = now, pattern
+        if syllables:
+            stays = np.flatnonzero(~_matched(text, syllables))
+            yield pick(source, begin + stays, "syllables between", "letters")
 
 
-def _stuffing(text: str, core: str) -> Iterator[NDArray[np.bool_]]:
-    """Which letters of a text may be syllables put between: those that stand most often before or
-    behind vowels, and between a letter and the same again."""
-    words = core.count(" ") + 1
+def _stuffing(text: str) -> Iterator[str]:
+    """Patterns, in their last group, of what may be syllables put between: what stands most often
+    before or behind vowels, or between a letter and the same again."""
+    vowels = [match.start() for match in re.finditer(_VOWEL, text)]
+    least = (text.count(" ") + 1) // 2
     for size in range(2, _LONGEST_SYLLABLE + 1):
-        grams = Counter(core[n : n + size] for n in range(len(core) - size))
-        for gram, count in grams.most_common(4):
-            if 2 * count >= words and " " not in gram:
-                yield _matched(text, f"({gram})(?={_VOWEL})")
-                yield _matched(text, f"(?<={_VOWEL})({gram})")
+        for found in _commonest([text[place - size : place] for place in vowels], least):
+            yield f"({found})(?={_VOWEL})"
+        for found in _commonest([text[place + 1 : place + 1 + size] for place in vowels], least):
+            yield f"(?<={_VOWEL})({found})"
     for echo in _ECHOES:
-        between = Counter(match[2] for match in re.finditer(echo, core))
-        for syllable, count in between.most_common(1):
-            if 2 * count >= words:
-                yield _matched(text, f"{echo.partition(')')[0]})({syllable}\\1)")
+        for found in _commonest([match[2] for match in re.finditer(echo, text)], least):
+            yield f"{echo.partition(')')[0]})({found}\\1)"
+
+
+def _commonest(pieces: list[str], least: int) -> list[str]:
+    """The piece that is there most often, if it is one of letters and so often there."""
+    return [p for p, count in Counter(pieces).most_common(1) if p.isalpha() and count >= least]
 
 
 def _matched(text: str, pattern: str) -> NDArray[np.bool_]:

@@ -34,7 +34,7 @@ UNKNOWN = 16
 # And such a row is over when it counts so much less.
 _ENOUGH = 12
 # Share of one consonant, or of one vowel, among their letters: `e` has an eighth in English.
-_CONSONANT, _VOWEL, _SPARE = 0.15, 0.22, 3
+_CONSONANT, _VOWEL, _SPARE = 0.16, 0.24, 3
 _VOWELS = 1 << 0 | 1 << 4 | 1 << 8 | 1 << 14 | 1 << 20
 
 

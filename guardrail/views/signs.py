@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.views.blocks import FOREIGN, block_signs, is_foreign
+from guardrail.views.every import apart_runs
 from guardrail.views.short_words import scrambled_runs, short_words, stuffed_runs
 from guardrail.views.view import Int, Points
 from guardrail.views.weights import EDGE, LATIN, SCALE, tables
@@ -30,7 +31,7 @@ from guardrail.views.words import (
 # one character between all others; what is not ASCII; lines of a list or a table; pieces in marks;
 # words in reverse, that spell letters, or with letters glued on; signs for letters;
 # many characters without a blank; letters of other scripts; words again and again; numbers from
-# 1 on; letters of words in another order; syllables in words.
+# 1 on; letters of words in another order; syllables in words; every other word in its order.
 (
     CODES,
     ESCAPES,
@@ -49,7 +50,8 @@ from guardrail.views.words import (
     COUNTS,
     SCRAMBLED,
     STUFFED,
-) = (1 << n for n in range(17))
+    EVERY,
+) = (1 << n for n in range(18))
 
 # 12 bytes of hexadecimal, 15 of base32, 18 of base64: two or three words.
 SHORTEST = 24
@@ -266,6 +268,8 @@ def look(
         signs |= SCRAMBLED
     if len(stuffed_runs(packed[:words], short)):
         signs |= STUFFED
+    if len(apart_runs(packed[:words], keys, word_classes, endings, word_order)):
+        signs |= EVERY
     digits = counts[49] >= 5
     for digit in range(50, 58):
         digits = digits and counts[digit] > 0

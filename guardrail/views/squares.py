@@ -19,6 +19,7 @@ _KEYS = {"2": "abc", "3": "def", "4": "ghi", "5": "jkl", "6": "mno", "7": "pqrs"
     "1": " ",
 }
 _NUMBERS = re.compile(r"\d+")
+_MIXED = re.compile(r"(\d)(?!\1)\d")
 _DOTS = re.compile(r"[.·•∙]+")
 _DASHES = "-−–—_"
 
@@ -35,16 +36,18 @@ def find_squares(source: Source, start: int, end: int, *, morse: bool) -> Iterat
             counts = [(str(last - first), first, last) for first, last in dots if last - first < 6]
             yield from _view(source, "taps", _paired(counts, _TAPPED), len(dots))
         return
-    numbers = [(match[0], *match.span()) for match in _NUMBERS.finditer(text, start, end)]
-    digits = [(text[n], n, n + 1) for _, first, last in numbers for n in range(first, last)]
-    if all(digit in "12345" for digit, _, _ in digits[:FEWEST]):
+    part = text[start:end]
+    if not set(part) & set("06789"):
+        digits = [(text[n], n, n + 1) for n in range(start, end) if text[n] in "12345"]
         yield from _view(source, "square", _paired(digits, _SQUARE), len(digits))
-    pressed = [
-        (_KEYS[number[0]][len(number) - 1], first, last)
-        for number, first, last in numbers
-        if len(set(number)) == 1 and len(number) <= len(_KEYS[number[0]])
-    ]
-    yield from _view(source, "keys of a telephone", pressed, len(numbers))
+    if len(_MIXED.findall(part)) * FEWEST < len(part) / 4:
+        numbers = [(match[0], *match.span()) for match in _NUMBERS.finditer(text, start, end)]
+        pressed = [
+            (_KEYS[number[0]][len(number) - 1], first, last)
+            for number, first, last in numbers
+            if len(set(number)) == 1 and len(number) <= len(_KEYS[number[0]])
+        ]
+        yield from _view(source, "keys of a telephone", pressed, len(numbers))
 
 
 def _paired(digits: Marks, square: str) -> Marks:

@@ -18,7 +18,9 @@ from guardrail.views.dense import find_base85, find_uuencoded
 from guardrail.views.dumps import find_dumps
 from guardrail.views.encodings import find_encodings
 from guardrail.views.escapes import find_changed_escapes, find_escapes
+from guardrail.views.every import find_every
 from guardrail.views.groups import find_grouped
+from guardrail.views.joined import find_joined
 from guardrail.views.layout import find_layouts
 from guardrail.views.leet import find_leet
 from guardrail.views.letters import MOVED, ORDERS, find_foreign, find_letters
@@ -36,6 +38,7 @@ FAMILIES: tuple[tuple[int, Family], ...] = (
     (signs.CODES, find_encodings),
     (signs.UNBROKEN, find_base85),
     (signs.UNBROKEN, find_uuencoded),
+    (signs.UNBROKEN, find_joined),
     (signs.ESCAPES, find_escapes),
     (signs.ESCAPES, find_parameters),
     (signs.DENSE, find_changed_escapes),
@@ -49,6 +52,7 @@ FAMILIES: tuple[tuple[int, Family], ...] = (
     (signs.SCRAMBLED, find_scrambled),
     (signs.STUFFED, find_stuffed),
     (signs.REPEATS, find_repeated),
+    (signs.EVERY, find_every),
     (signs.COUNTS, find_counted),
     (signs.LEET, find_leet),
     (signs.MARKS, find_marked),
