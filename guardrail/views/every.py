@@ -45,7 +45,10 @@ def apart_runs(
     found = 0
     one = two = three = np.int64(0)
     # For every second and every third: the sum, the most of it, where it began and was most.
-    sum_two = sum_three = most_two = most_three = np.int64(0)
+    sum_two: Int = 0
+    sum_three: Int = 0
+    most_two: Int = 0
+    most_three: Int = 0
     start_two = start_three = end_two = end_three = 0
     for index in range(len(packed) + 1):
         now = np.int64(0)
@@ -64,7 +67,7 @@ def apart_runs(
             if most_two >= _LEAST:
                 out[found, 0], out[found, 1], out[found, 2] = start_two, end_two, 2
                 found += 1
-            sum_two = most_two = np.int64(0)
+            sum_two = most_two = 0
         else:
             sum_two = min(sum_two, _MOST)
             if sum_two >= most_two:
@@ -75,7 +78,7 @@ def apart_runs(
             if most_three >= _LEAST:
                 out[found, 0], out[found, 1], out[found, 2] = start_three, end_three, 3
                 found += 1
-            sum_three = most_three = np.int64(0)
+            sum_three = most_three = 0
         else:
             sum_three = min(sum_three, _MOST)
             if sum_three >= most_three:
@@ -131,7 +134,7 @@ def order_weight(
         now &= 16383
         weight += order[np.uintp(before), np.uintp(now)]
         before = now
-    return weight
+    return weight  # type: ignore[no-any-return]
 
 
 def inner_words(source: Source, lines: Spans) -> Iterator[tuple[str, Spans]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from guardrail.jit import kernel
 from guardrail.views.encodings import TABLES, decoded
 from guardrail.views.signs import SHORTEST
-from guardrail.views.view import Draft, Points, Source, View
+from guardrail.views.view import Draft, Int, Points, Source, View
 
 # Groups of one length in a row.
 ALIKE = 8
@@ -67,9 +67,9 @@ def _word(group: str) -> str:
 
 
 @kernel(inline=True)
-def _parts(point: int) -> bool:
+def _parts(point: Int) -> bool:
     """Whether it is a blank, or one of * , . : ; and |."""
-    return 9 <= point <= 13 or point in (32, 42, 44, 46, 58, 59, 124)
+    return bool(9 <= point <= 13 or point in (32, 42, 44, 46, 58, 59, 124))
 
 
 @kernel()
@@ -100,7 +100,7 @@ def even_groups(
                     found += 1
                 first, size, count = start, length, 1
             last = index
-        if index < len(points) and not _parts(np.int64(points[index])):
+        if index < len(points) and not _parts(points[index]):
             # Padding ends a row, as anything else does.
             last -= 3
         start = index + 1

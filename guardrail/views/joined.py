@@ -20,11 +20,10 @@ SPARSEST, SIGNS = 10, 12
 # Plain text on both sides of a run that a view takes along, in code points.
 CONTEXT = 200
 # Bits a pair that the words weigh at least, and more than the run as it stands.
-SOLVED, BETTER = 0.35, 0.3
+SOLVED, BETTER = 0.6, 0.3
 # What `joints` answers for digits, and for nothing.
 _DIGITS, _NOTHING = EDGE, -1
 _CAPITALS = re.compile(r"(?<=[a-z.,;:!?])[A-Z]{2,12}(?=[a-z])")
-FEWEST = 6
 
 
 def find_joined(source: Source) -> Iterator[View]:
@@ -50,7 +49,7 @@ def find_joined(source: Source) -> Iterator[View]:
 def _gone(source: Source, start: int, end: int, letter: int) -> NDArray[np.bool_] | None:
     """What of a run joins words: a word in capitals, if some do, or else a letter, or digits."""
     words = Counter(_CAPITALS.findall(source.text, start, end)).most_common(1)
-    if words and words[0][1] >= FEWEST:
+    if words and 2 * SPARSEST * words[0][1] >= end - start:
         gone = np.zeros(end - start, np.bool_)
         for match in re.finditer(words[0][0], source.text[start:end]):
             gone[slice(*match.span())] = True

@@ -19,7 +19,8 @@ from guardrail.views.weights import may_read, reads
 
 Group = tuple[str, Spans]
 
-# Lines whose first letters are read, or words within them; the built-in policy lets shorter matches through.
+# Lines whose first letters are read, or words within them; the built-in policy lets shorter
+# matches through.
 ACROSTIC = 24
 COLUMNS = 16
 

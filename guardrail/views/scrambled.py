@@ -32,7 +32,7 @@ def count_known(packed: Packed, keys: Packed) -> int:
     return known
 
 
-def _known(points: Points) -> float:
+def _known(points: NDArray[np.uint8] | Points) -> float:
     packed, _, _ = split_words(points, tables().kinds)
     return count_known(packed, word_tables().keys) / max(len(packed), 1)
 
@@ -88,9 +88,9 @@ def orders_in_words(points: Points, start: int, end: int) -> NDArray[np.int64]:
 
 # --- syllables ------------------------------------------------------------------------------------
 
-_VOWEL, _CONSONANT = "[aeiouy]", "[bcdfghjklmnpqrstvwxz]"
+_VOWEL, _CONSONANT = "[aeiouy]", "[b-df-hj-np-tv-z]"
 # A syllable between a letter, or some vowels, and the same again.
-_ECHOES = (f"({_VOWEL}+)({_CONSONANT}[a-z]{{0,2}}?)\\1", f"({_CONSONANT})({_VOWEL})\\1")
+_ECHOES = (f"({_VOWEL}+)({_CONSONANT}[a-z]{{0,2}}?)\\1", f"({_CONSONANT})([aeiou])\\1")
 _LONGEST_SYLLABLE = 5
 # Letters of a stretch by which a syllable is chosen.
 SAMPLE = 600

@@ -14,14 +14,12 @@ from guardrail.jit import kernel
 from guardrail.views.view import Int, Spans
 from guardrail.views.words import LETTER_BITS, Packed, word_tables
 
-# fmt: off
 # English words of two and three letters, the letters of which change places wherever those of all
 # words do.
-_SHORT = (
-    "the of and to in is was for you not are but her his had has she him who all can our out be by "
-    "it as on at or my we he if so an do no me up did now get how any"
-).split()
-# fmt: on
+_SHORT = """
+the of and to in is was for you not are but her his had has she him who all can our out be by it
+as on at or my we he if so an do no me up did now get how any
+"""
 
 # A short word with its letters in another order counts 2, a word that is short and known takes 3
 # away. Of 200 passages of 60 words whose first letters stand behind, or whose last ones stand in
@@ -46,10 +44,10 @@ def short_words() -> NDArray[np.int8]:
     keys = word_tables().keys
     # A letter by itself is a word in one language and an initial in another.
     gains[keys[(keys >= 1 << LETTER_BITS) & (keys < len(gains))]] = -1
-    for word in _SHORT:
+    for word in _SHORT.split():
         for moved in (word[1:] + word[0], word[-1] + word[:-1], word[::-1]):
             gains[_packed(moved)] = 1
-    gains[[_packed(word) for word in _SHORT]] = -1
+    gains[[_packed(word) for word in _SHORT.split()]] = -1
     return gains
 
 
@@ -61,7 +59,8 @@ def _packed(word: str) -> int:
 def scrambled_runs(packed: Packed, short: NDArray[np.int8]) -> Spans:
     """First and last (and one) of words in a row whose letters may stand in another order."""
     out = np.empty((len(packed) // 2 + 1, 2), np.int64)
-    found = score = start = end = 0
+    score: Int = 0
+    found = start = end = 0
     for index in range(len(packed)):
         word = packed[np.uintp(index)]
         if not 0 < word < len(short):

@@ -20,8 +20,8 @@ _KEYS = {"2": "abc", "3": "def", "4": "ghi", "5": "jkl", "6": "mno", "7": "pqrs"
 }
 _NUMBERS = re.compile(r"\d+")
 _MIXED = re.compile(r"(\d)(?!\1)\d")
-_DOTS = re.compile(r"[.·•∙]+")
-_DASHES = "-−–—_"
+_DOTS = re.compile(r"(?<!\S)[.·•∙]+")
+_DASHES = "-\u2212\u2013\u2014_"
 
 Marks = list[tuple[str, int, int]]
 
