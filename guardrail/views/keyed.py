@@ -17,11 +17,12 @@ from guardrail.views.weights import EDGE, LATIN, SCALE, Kinds, Weights, tables
 
 Places = NDArray[np.int64]
 
-# How much of a stretch is tried, in code points.
-MOST = 8_000
+# How much of a stretch is put in another order, in code points, and how much of it is weighed.
+MOST, SAMPLE = 8_000, 600
 # Letters for each shift of a key that comes round.
 EACH = 20
 LONGEST_KEY = 12
+STEPS = (1, -1, 2, -2, 3, -3)
 # Letters for which a shift that moves on is found anew.
 PART = 96
 # Bits a pair that a solution weighs at least, and more than the text as it stands.
@@ -33,31 +34,39 @@ RAILS = 10
 
 def find_keyed(source: Source, start: int, end: int) -> Iterator[View]:
     """The view of a stretch under the best of these keys, if it is a language then."""
-    end = min(end, start + MOST)
     known = tables()
     points = source.letters[start:end].astype(np.uint32)
     kinds = known.kinds[np.minimum(points, LATIN - 1)]
     kinds[points >= LATIN] = EDGE
     places = np.flatnonzero(kinds != EDGE)
-    least = max(SOLVED, _weigh(points) + BETTER)
-    common = known.letters[kinds[places]].mean() / SCALE
-    found: View | None = None
-    if common >= COMMON:
-        for order in _transposed(source, start, end):
-            if (weight := _weigh(source.letters[order].astype(np.uint32))) > least:
-                least, found = weight, pick(source, order, "transposed", "letters")
-    else:
-        for shifts in _shifts(kinds, places, points <= 32):
-            moved = points.copy()
-            base = np.where(points[places] < 97, 65, 97)
-            moved[places] = base + (kinds[places] + shifts) % EDGE
+    least = max(SOLVED, _weigh(points[:SAMPLE]) + BETTER)
+    if known.letters[kinds[places]].mean() >= COMMON * SCALE:
+        order = None
+        for places in _transposed(source, start, min(end, start + MOST)):
+            if (weight := _weigh(source.letters[places[:SAMPLE]].astype(np.uint32))) > least:
+                least, order = weight, places
+        if order is not None:
+            yield pick(source, order, "transposed", "letters")
+        return
+    letters = kinds[places].astype(np.int64)
+    blanks = np.cumsum(points <= ord(" "), dtype=np.int64)[places]
+    # What a key goes on by: letters, words, or characters of any kind.
+    numbers: tuple[Places, ...] = (np.arange(len(places)), blanks, places)
+    few = slice(SAMPLE)
+    scheme = None
+    for number in numbers:
+        periods = range(2, min(LONGEST_KEY, len(letters) // EACH) + 1)
+        for period, step in [*((period, 0) for period in periods), *((1, step) for step in STEPS)]:
+            shifts = _shifts(letters[few], number[few], period, step)
+            moved = _shifted(points[: places[few][-1] + 1], places[few], letters[few] + shifts)
             if (weight := _weigh(moved)) > least:
-                where = np.arange(start, end, dtype=np.uint32)
-                text = moved.tobytes().decode("utf-32-le", "surrogatepass")
-                view = View("keyed shifts", text, where, where + np.uint32(1), "letters")
-                least, found = weight, view
-    if found is not None:
-        yield found
+                least, scheme = weight, (number, period, step)
+    if scheme is not None:
+        shifts = _shifts(letters, *scheme)
+        moved = _shifted(points, places, letters + shifts)
+        where = np.arange(start, end, dtype=np.uint32)
+        text = moved.tobytes().decode("utf-32-le", "surrogatepass")
+        yield View("keyed shifts", text, where, where + np.uint32(1), "letters")
 
 
 def _weigh(points: Points) -> float:
@@ -82,19 +91,18 @@ def mean_weight(points: Points, kinds: Kinds, language: Weights) -> float:
 # --- shifts ---------------------------------------------------------------------------------------
 
 
-def _shifts(kinds: Kinds, places: Places, blank: NDArray[np.bool_]) -> Iterator[Places]:
-    """For each letter how far it may have to be moved on: by a key that comes round, and by one or
-    a few more each time, for letters, words or characters of any kind."""
-    known = tables()
-    letters = kinds[places].astype(np.int64)
-    number = np.arange(len(letters))
-    words = np.cumsum(blank)[places]
-    for count in (number, words, places):
-        for period in range(2, min(LONGEST_KEY, len(letters) // EACH) + 1):
-            yield periodic(letters, count % period, period, len(letters), known.letters)
-        for step in (1, -1, 2, -2, 3, -3):
-            moved = (letters + step * count) % EDGE
-            yield step * count + periodic(moved, 0 * number, 1, PART, known.letters)
+def _shifts(letters: Places, number: Places, period: int, step: int) -> Places:
+    """For each letter how far it has to be moved on, where a key of so many shifts comes round, or
+    each is by a step more than the one before."""
+    moved = (letters + step * number) % EDGE
+    part = PART if step else len(letters)
+    return step * number + periodic(moved, number % period, period, part, tables().letters)
+
+
+def _shifted(points: Points, places: Places, letters: Places) -> Points:
+    moved = points.copy()
+    moved[places] = np.where(points[places] < 97, 65, 97) + letters % EDGE
+    return moved
 
 
 @kernel()
@@ -104,8 +112,8 @@ def periodic(letters: Places, residues: Places, period: int, part: int, common: 
     counts = np.empty((period, EDGE), np.int64)
     for start in range(0, len(letters), part):
         end = min(start + part, len(letters))
-        # The last part may be short: it is counted with some of the one before.
         counts[:] = 0
+        # The last part may be short: it is counted with some of the one before.
         for index in range(max(end - part, 0), end):
             counts[residues[index], letters[index]] += 1
         for residue in range(period):

@@ -73,8 +73,9 @@ def find_letters(source: Source) -> Iterator[View]:
         for first, last in runs(signs, IS_ODD).tolist():
             solved = list(_solved(letters, blocks, first, last))
             yield from solved
-            if not solved and last - first >= KEYED_BLOCKS:
-                yield from find_keyed(source, *_range(blocks, first, last))
+            start, end = _range(blocks, first, last)
+            if not solved and last - first >= KEYED_BLOCKS and _varied(letters[start:end]):
+                yield from find_keyed(source, start, end)
     yield from _in_places(source, letters, blocks, signs)
     if any_sign & IS_BACKWARD:
         keep_turned(blocks, signs)

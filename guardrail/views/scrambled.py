@@ -18,8 +18,8 @@ from guardrail.views.words import SLOT_SHIFT, SLOT_STEP, Packed, split_words, wo
 # Words on both sides of a stretch that a view takes along.
 AROUND = 24
 # Share of words in a view that are known, and by how much more than as they stand: half of English
-# words are.
-KNOWN, MORE = 0.2, 0.1
+# words are. And by how much less than in the best order, as a stretch has plain text about it.
+KNOWN, MORE, NEAR = 0.2, 0.1, 0.05
 
 
 @kernel()
@@ -40,16 +40,22 @@ def _known(points: NDArray[np.uint8] | Points) -> float:
 def find_scrambled(source: Source) -> Iterator[View]:
     """Views of words with their letters back in their places."""
     packed, _, words = split_words(source.letters, tables().kinds)
+    runs: list[list[int]] = []
     for first, last in scrambled_runs(packed, short_words()).tolist():
+        if runs and first - runs[-1][1] <= 2 * AROUND:
+            runs[-1][1] = last
+        else:
+            runs.append([first, last])
+    for first, last in runs:
         start, end = int(words[first, 0]), int(words[last - 1, 1])
         now = _known(source.letters[start:end])
         around = slice(max(first - AROUND, 0), last + AROUND)
         begin, stop = int(words[around][0, 0]), int(words[around][-1, 1])
-        for places in orders_in_words(source.letters.astype(np.uint32), begin, stop):
-            moved = source.letters[places]
-            known = _known(moved[start - begin : end - begin])
-            if known >= KNOWN and known >= now + MORE:
-                yield pick(source, places, "moved round", "letters")
+        orders = orders_in_words(source.letters.astype(np.uint32), begin, stop)
+        core = slice(start - begin, end - begin)
+        known = np.array([_known(source.letters[places[core]]) for places in orders])
+        for places in orders[(known > now) & (known >= max(KNOWN, known.max() - NEAR))]:
+            yield pick(source, places, "moved round", "letters")
 
 
 ORDERS = 8

@@ -330,7 +330,7 @@ HIDDEN: dict[str, Callable[[str], str]] = {
     "a square": lambda text: " ".join(squared(text.replace("j", "i"))),
     "a square, each word": lambda text: " ".join("".join(squared(w)) for w in text.split()),
     "taps": lambda text: " / ".join(
-        "." * int(row) + " " + "." * int(column) for row, column in squared(text, _TAPPED)
+        "." * int(place[0]) + " " + "." * int(place[1]) for place in squared(text, _TAPPED)
     ),
     "keys of a telephone": lambda text: " ".join(KEYS[c] for c in text.lower() if c in KEYS),
     "places in the alphabet from 0": lambda text: " ".join(
