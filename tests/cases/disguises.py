@@ -342,7 +342,9 @@ HIDDEN: dict[str, Callable[[str], str]] = {
     "decimal in words": lambda text: ", ".join(
         "-".join(DIGITS[int(digit)] for digit in str(byte)) for byte in text.encode()
     ),
-    "names of characters": lambda text: "".join(f"\\N{{{unicodedata.name(c)}}}" for c in text),
+    "names of characters": lambda text: "".join(
+        f"\\N{{{name}}}" if (name := unicodedata.name(c, "")) else c for c in text
+    ),
     "parameters": lambda text: (
         "https://a.example/?" + "&".join(f"q{n}={w}" for n, w in enumerate(text.split()))
     ),
