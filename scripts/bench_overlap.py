@@ -421,7 +421,7 @@ def exactness(bench: Bench) -> str:
             verdict = guardrail.check(response)
             there = [f for f in verdict.findings if f.span.start < end and f.span.end > start]
             reach = [f.span for f in there if f.action >= Action.REDACT]
-            # Shorter than what the policy acts on, as a sign between blanks is a word in `WORD` alone.
+            # Shorter than what the policy acts on: a sign between blanks is a word to `WORD` alone.
             plain = canonicalise(span)
             words = plain.words(0, len(plain))
             if len(plain) < DEFAULT_GRID.bound or (len(plain) < 48 and words < 12):

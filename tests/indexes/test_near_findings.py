@@ -16,13 +16,11 @@ from guardrail.indexes.near_findings import SAME, _repeated, _weight
 from tests.indexes.builders import KEY
 
 TERM = "adaptive cruise control"
-GLOSSARY = [
-    f"{TERM} {word}"
-    for word in ("systems vary", "may fail", "is optional", "was new", "needs radar")
-]
+SAYINGS = ("systems vary", "may fail", "is optional", "was new", "needs radar")
+GLOSSARY = [f"{TERM} {saying}" for saying in SAYINGS]
 COPY = (
-    "the second valve of the northern pump was opened by hand in the early morning of the third day "
-    "and nobody in the control room had been told of it before the pressure began to fall"
+    "the second valve of the northern pump was opened by hand in the early morning of the third "
+    "day and nobody in the control room had been told of it before the pressure began to fall"
 )
 
 
@@ -51,7 +49,8 @@ def test_a_copy_with_terms_around_it_is_found(guardrail: Guardrail) -> None:
     words = COPY.split()
     copy = " ".join("quux" if n % 6 == 3 else word for n, word in enumerate(words))
     alone = near(guardrail, copy)
-    assert alone and all(finding.action is Action.REDACT for finding in alone)
+    assert alone
+    assert all(finding.action is Action.REDACT for finding in alone)
     for before, after in ((3, 0), (0, 3), (4, 4)):
         text = " and ".join([TERM] * before + [copy] + [TERM] * after)
         found = [f for f in near(guardrail, text) if f.action is Action.REDACT]
@@ -62,7 +61,7 @@ def test_a_copy_with_terms_around_it_is_found(guardrail: Guardrail) -> None:
 
 @given(st.integers(0, 10**6))
 def test_units_count_once(seed: int) -> None:
-    """Against the definition: a unit is new in the first stretch of SAME units that holds it, of the
+    """Against the definition: a unit is new in the first stretch of SAME units that holds it, the
     longest run first."""
     dice = random.Random(seed)
     units = np.array(dice.choices((1, 2), k=80), np.uint8)
