@@ -8,8 +8,6 @@ from dataclasses import replace
 from functools import partial
 from time import monotonic, perf_counter
 
-import numpy as np
-
 from guardrail.detector import (
     EMPTY_CONTEXT,
     Context,
@@ -268,12 +266,7 @@ class Filter:
 
 def _since(view: View, end: int) -> int:
     """From where on a view may be one with what follows the end of a text; the end if it is not."""
-    order = np.argsort(view.starts, kind="stable")
-    starts = np.append(view.starts[order].astype(np.int64), end)
-    reached = np.maximum.accumulate(view.ends[order].astype(np.int64))
-    apart = np.flatnonzero(starts[1:] - reached > VIEW_REACH)
-    first = int(starts[apart[-1] + 1]) if len(apart) else int(starts[0])
-    return max(first, end - VIEW_WAIT)
+    return max(view.together_from(end, VIEW_REACH), end - VIEW_WAIT)
 
 
 def _all_fail(detectors: Sequence[Detector], reason: str) -> list[Failure]:

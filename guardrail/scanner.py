@@ -11,9 +11,11 @@ from guardrail.detector import Context, Detector, is_costly, is_segmented, is_wh
 from guardrail.errors import GuardrailError
 from guardrail.filter import reason
 from guardrail.findings import Failure, Finding
+from guardrail.paced import AHEAD, Clock, Judge, Paced, judge_of
 from guardrail.policy import Policy
+from guardrail.rolling import Rolling
 from guardrail.segments import Cut
-from guardrail.tracks import AHEAD, Buffer, Clock, Judge, Paced, Rolling, Track, judge_of
+from guardrail.tracks import Buffer, Track
 
 
 class Scanner:

@@ -22,12 +22,12 @@ from guardrail.detector import EMPTY_CONTEXT, Context
 from guardrail.errors import UsageError
 from guardrail.filter import Filter
 from guardrail.findings import Action, Verdict
+from guardrail.paced import Clock
 from guardrail.release import AtEnd, Gradual, Release
 from guardrail.scanner import Scanner
 from guardrail.segments import Pace, cut_by
 from guardrail.structure import Structure
 from guardrail.text import join_surrogates
-from guardrail.tracks import Clock
 
 
 class StreamFilter:

@@ -39,7 +39,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 import bench_peers  # noqa: E402
 import numpy as np  # noqa: E402
-from bench_overlap import machine  # noqa: E402
+from bench_report import machine  # noqa: E402
 from evasion_peers import (  # noqa: E402
     LlmGuardSubstrings,
     MinHashWindows,

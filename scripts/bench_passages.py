@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 import bench_peers  # noqa: E402
 import numpy as np  # noqa: E402
-from bench_overlap import machine, table  # noqa: E402
+from bench_report import machine, table  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 from guardrail.detector import EMPTY_CONTEXT  # noqa: E402

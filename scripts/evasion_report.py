@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench_overlap import table
+from bench_report import table
 from line_charts import Series, line_charts
 
 from tests.cases.evasions import GROUPS, RATES

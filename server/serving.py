@@ -10,6 +10,7 @@ import tempfile
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
@@ -37,7 +38,28 @@ def serve(settings: Settings, config_file: str | None) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="guardrail-metrics-") as folder:
         os.environ.setdefault(SHARED_FOLDER, folder)
-        Multiprocess(config, sockets=[config.bind_socket()]).run()
+        workers = _Workers(config, sockets=[config.bind_socket()])
+        workers.run()
+        if any(process.exitcode == STARTUP_FAILURE for process in workers.processes):
+            sys.exit(STARTUP_FAILURE)
+
+
+class _Workers(Multiprocess):
+    """Worker processes that share a socket."""
+
+    def keep_subprocess_alive(self) -> None:
+        # Open here as well, the end of the pipe that is a worker's would outlive it, and the
+        # supervisor would wait for its answer.
+        for process in self.processes:
+            process.child_conn.close()
+        super().keep_subprocess_alive()
+
+    def terminate_all(self) -> None:
+        # Open here, the socket would go on to take connections that nobody answers, until the last
+        # worker has ended its own.
+        for sock in self.sockets:
+            sock.close()
+        super().terminate_all()
 
 
 def application() -> FastAPI:

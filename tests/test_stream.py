@@ -24,12 +24,12 @@ from guardrail.indexes.build import build
 from guardrail.indexes.detectors import OverlapDetector
 from guardrail.indexes.excuses import Excuses
 from guardrail.keys import Key
+from guardrail.paced import LOOKBACK
 from guardrail.policy_file import default_policy, parse_policy
 from guardrail.release import MAX_HELD, Gradual
 from guardrail.scanner import Scanner
 from guardrail.segments import LONGEST_SEGMENT, segment_end
 from guardrail.text import CanonicalText
-from guardrail.tracks import LOOKBACK
 from tests.cases.disguises import DISGUISES
 
 SECRETS = (

@@ -20,9 +20,9 @@ from guardrail.filter import Filter
 from guardrail.findings import Finding
 from guardrail.indexes.build import DEFAULT_GRID, build
 from guardrail.keys import Key
+from guardrail.paced import LONGEST_LATE, LONGEST_OPEN
 from guardrail.policy_file import default_policy, parse_policy
 from guardrail.release import MAX_HELD
-from guardrail.tracks import LONGEST_LATE, LONGEST_OPEN
 from tests.cases.disguises import HIDDEN, lines
 from tests.cases.evasions import GROUPS, Material
 from tests.cases.pii import CASES as PII

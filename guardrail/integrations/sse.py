@@ -294,7 +294,7 @@ def _event(body: Json, event: Event, *, bare: bool) -> Event:
         for line in event.other
         if not bare or (line.startswith("event:") and "type" in body)
     )
-    return Event(json.dumps(body), other)
+    return Event(json.dumps(body, allow_nan=not bare), other)
 
 
 def _is_end(body: Json) -> bool:

@@ -21,9 +21,9 @@ from guardrail.assembly import Guardrail
 from guardrail.detector import EMPTY_CONTEXT, LiveDetector, is_live
 from guardrail.errors import UsageError
 from guardrail.findings import Action, Finding
+from guardrail.rolling import CONTEXT
 from guardrail.stream import StreamFilter
 from guardrail.text import canonicalise
-from guardrail.tracks import CONTEXT
 
 # Candidates that are looked at, likeliest first, where a run is near, and how much less likely than
 # the first they are at most, as a logarithm; the others are not chosen.

@@ -11,30 +11,34 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
+from guardrail.jit import kernel
 from guardrail.views.between import PIECE
 from guardrail.views.blocks import LANGUAGE, ORDER, PAIRS, START, weigh
 from guardrail.views.layout import open_layouts
 from guardrail.views.marks import LONGEST_PIECE, open_marks
 from guardrail.views.signs import COUNTED
-from guardrail.views.view import Source, View
-from guardrail.views.weights import SCALE, tables
+from guardrail.views.view import Points, Source, View
+from guardrail.views.weights import SCALE, Kinds, Weights, tables
 from guardrail.views.wordings import open_words
 
-# A word that no code is made of: letters between blanks, not only those of hexadecimal digits; or a
-# letter of another script.
+# What stands between blanks, read backwards.
+_TOKEN = re.compile(r"\S+")
+# A word that no code is made of: letters, not only those of hexadecimal digits; and a letter of
+# another script, which none is made of either.
 _WORD = re.compile(
-    r"(?<!\S)[^\w\s]*(?=[^\W\d_]*[^\W\d_a-fA-F])[^\W\d_]{2,23}(?:['\u2019-][^\W\d_]{1,23})*[^\w\s]*(?!\S)"
-    r"|[\u0370-\u1fff\u3040-\ud7ff]"
+    r"[^\w\s]*(?=[^\W\d_]*[^\W\d_a-fA-F])[^\W\d_]{2,23}(?:['\u2019-][^\W\d_]{1,23})*[^\w\s]*"
 )
+_FOREIGN = re.compile(r"[\u0370-\u1fff\u3040-\ud7ff]")
 # Bits a pair of letters, as `letters` has it, from which on a block of letters is surely plain.
 _PLAIN, _FORWARD = 0.5, 0.0
 # Codes show by then: binary takes 9 characters for a letter, and a passage 64 letters. And letters.
 _LONGEST_CODE, _BLOCKS = 600, 6
 # What a mark may hold that is not closed yet, and so many more code points.
 _OPENING = re.compile(r"[\"'`*(\[<#/-]")
-# Numbers that may begin to count, and what stands around each.
-_NUMBER = re.compile(r"(?<!\d)\d{1,3}(?!\d)")
+# Digits of a number that may count.
+_LONGEST_NUMBER = 3
 
 
 def open_views(raw: str) -> Iterator[View]:
@@ -47,27 +51,43 @@ def open_views(raw: str) -> Iterator[View]:
 def unfinished(raw: str) -> int:
     """The code point from which on a text may be part of a disguise that does not show yet."""
     source = Source(raw)
-    return min(_codes(raw), _letters(source), open_words(source), _marks(raw), _numbers(raw))
+    return min(
+        _codes(raw), _letters(source), open_words(source), _marks(raw), _numbers(source.letters)
+    )
 
 
 def _codes(raw: str) -> int:
     """The end of the last word that no code is made of."""
-    last = max(0, len(raw) - _LONGEST_CODE)
-    for match in _WORD.finditer(raw, last):
-        last = match.end()
-    return last
+    first = max(0, len(raw) - _LONGEST_CODE)
+    backwards = raw[first:][::-1]
+    for token in _TOKEN.finditer(backwards):
+        start, end = len(raw) - token.end(), len(raw) - token.start()
+        is_cut = start == first > 0 and not raw[first - 1].isspace()
+        if not is_cut and _WORD.fullmatch(raw, start, end):
+            return end
+        if foreign := _FOREIGN.search(backwards, *token.span()):
+            return len(raw) - foreign.start()
+    return first
 
 
 def _letters(source: Source) -> int:
     """The start of the last blocks of letters that weigh too little as language, and of two before:
     what is odd begins in the midst of one, and a view takes one more."""
     known = tables()
-    blocks = weigh(source.letters.astype(np.uint32), known.kinds, known.language, known.order)
-    size = np.maximum(blocks[:, PAIRS], 1) * SCALE
-    plain = (blocks[:, LANGUAGE] >= _PLAIN * size) & (blocks[:, ORDER] >= _FORWARD * size)
+    points = source.letters.astype(np.uint32)
+    return int(_plain_until(points, known.kinds, known.language, known.order))
+
+
+@kernel()
+def _plain_until(points: Points, kinds: Kinds, language: Weights, order: Weights) -> int:
+    blocks = weigh(points, kinds, language, order)
     # The last one is not full.
     count = len(blocks) - 1
-    while count > len(blocks) - _BLOCKS and count and not plain[count - 1]:
+    while count > max(len(blocks) - _BLOCKS, 0):
+        row = blocks[count - 1]
+        size = max(row[PAIRS], 1) * SCALE
+        if row[LANGUAGE] >= _PLAIN * size and row[ORDER] >= _FORWARD * size:
+            break
         count -= 1
     return int(blocks[max(count - 2, 0), START])
 
@@ -79,11 +99,18 @@ def _marks(raw: str) -> int:
     return len(raw) if match is None else match.start()
 
 
-def _numbers(raw: str) -> int:
+@kernel()
+def _numbers(points: NDArray[np.uint8] | Points) -> int:
     """The start of what stands around the last numbers, if there are too few to count."""
-    first = len(raw)
-    for match in list(_NUMBER.finditer(raw))[: -2 * COUNTED - 1 : -1]:
-        if match.end() < first - PIECE:
-            break
-        first = max(match.start() - PIECE, 0)
+    first = end = len(points)
+    found = 0
+    # Back over each run of digits.
+    while end and end >= first - PIECE and found < 2 * COUNTED:
+        start = end
+        while start and 48 <= points[start - 1] <= 57:
+            start -= 1
+        if 0 < end - start <= _LONGEST_NUMBER:
+            first = max(start - PIECE, 0)
+            found += 1
+        end = start - (start == end)
     return first

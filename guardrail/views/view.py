@@ -55,16 +55,55 @@ class View:
 
     def behind(self, place: int) -> View | None:
         """What holds all of it that comes from behind a place of the text, if anything does."""
-        within = np.flatnonzero(self.ends > place)
-        if not len(within):
+        first, last = _behind(self.ends, place)
+        if first == last:
             return None
-        part = slice(int(within[0]), int(within[-1]) + 1)
+        if last - first == len(self.text):
+            return self
+        part = slice(first, last)
         return replace(self, text=self.text[part], starts=self.starts[part], ends=self.ends[part])
+
+    def together_from(self, end: int, reach: int) -> int:
+        """The first code point of the text from which on no more than `reach` of it are left out in
+        a row up to `end`, where it ends; `end` if there is none."""
+        if self.is_forward:
+            return _together_from(self.starts, self.ends, end, reach)
+        order = np.argsort(self.starts, kind="stable")
+        return _together_from(self.starts[order], self.ends[order], end, reach)
 
     @property
     def is_forward(self) -> bool:
         """Whether it reads in the order of the text: what follows adds to its end."""
-        return bool((self.starts[1:] >= self.starts[:-1]).all())
+        return _is_sorted(self.starts)
+
+
+@kernel()
+def _behind(ends: Offsets, place: int) -> tuple[int, int]:
+    """From the first to the last (and one) that end behind a place."""
+    first, last = 0, len(ends)
+    while first < last and ends[first] <= place:
+        first += 1
+    while last > first and ends[last - 1] <= place:
+        last -= 1
+    return first, last
+
+
+@kernel()
+def _is_sorted(starts: Offsets) -> bool:
+    return bool(np.all(starts[1:] >= starts[:-1]))
+
+
+@kernel()
+def _together_from(starts: Offsets, ends: Offsets, end: int, reach: int) -> int:
+    first = np.int64(starts[0]) if len(starts) else np.int64(end)
+    reached = first
+    for index in range(len(starts) + 1):
+        start = np.int64(starts[index]) if index < len(starts) else np.int64(end)
+        if start - reached > reach:
+            first = start
+        if index < len(starts):
+            reached = max(reached, np.int64(ends[index]))
+    return int(first)
 
 
 class Source:

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from guardrail.jit import kernel
 from guardrail.views.letters import word_order
 from guardrail.views.pig_latin import pig_latin
-from guardrail.views.view import Draft, Source, View, pick
-from guardrail.views.weights import tables
+from guardrail.views.view import Draft, Points, Source, View, pick
+from guardrail.views.weights import Kinds, tables
 from guardrail.views.words import (
     FIRST,
     LAST,
     NATO,
     ORDER,
     SPELLING,
+    Packed,
     repeating_from,
     reversible_from,
     sentences_backward,
@@ -70,18 +71,32 @@ def open_words(source: Source) -> int:
     """Where in the text begins what the views of `find_words` and of words that come again may
     still come to hold: words through which a sign has grown to the end, though it may not count
     yet, and those that a view takes along; and words that stand as well in reverse."""
-    packed, firsts, words = split_words(source.letters, tables().kinds)
-    if not len(words):
-        return len(source.text)
-    known = word_tables()
-    _, marks = signs_of_words(packed, firsts, *known, True)
-    first = reversible_from(packed, known.keys, known.classes, known.endings, known.order)
-    starts = [repeating_from(packed)]
-    for sign in (ORDER, NATO, FIRST, LAST):
-        gone = np.flatnonzero(marks & sign == 0)
-        starts.append(int(gone[-1]) + 1 if len(gone) else 0)
-    for start in starts:
-        first = min(first, start - (AROUND if start < len(words) else UNTOLD))
+    place = _open_from(source.letters, tables().kinds, *word_tables())
+    return len(source.text) if place < 0 else int(place)
+
+
+@kernel()
+def _open_from(
+    points: NDArray[np.uint8] | Points,
+    kinds: Kinds,
+    keys: Packed,
+    classes: NDArray[np.int16],
+    endings: NDArray[np.int16],
+    order: NDArray[np.int8],
+) -> int:
+    packed, firsts, words = split_words(points, kinds)
+    count = len(words)
+    if count == 0:
+        return -1
+    _, marks = signs_of_words(packed, firsts, keys, classes, endings, order, True)
+    first = reversible_from(packed, keys, classes, endings, order)
+    start = repeating_from(packed)
+    for sign in (0, ORDER, NATO, FIRST, LAST):
+        if sign:
+            start = count
+            while start and marks[start - 1] & sign:
+                start -= 1
+        first = min(first, start - (AROUND if start < count else UNTOLD))
     return int(words[max(first, 0), 0])
 
 

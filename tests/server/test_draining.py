@@ -25,8 +25,9 @@ BEGINNING = f"{PROSE}It is called {PHRASE[:-1]}"
 END = chunk("", "stop") + b"data: [DONE]\n\n"
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_stopped_while_answers_are_on_their_way(
-    strict_settings: dict[str, Any], fake: Upstream, tmp_path: Path
+    workers: int, strict_settings: dict[str, Any], fake: Upstream, tmp_path: Path
 ) -> None:
     stopping, over = threading.Event(), threading.Event()
 
@@ -56,6 +57,8 @@ def test_stopped_while_answers_are_on_their_way(
         **strict_settings,
         "upstreams": {"fake": {"url": fake.url}},
         "bounds": {"drain_seconds": 3},
+        "listen": {"workers": workers},
+        "limits": {"alone": True},
     }
     answers: dict[str, Future[tuple[int, str]]] = {}
     with running(tmp_path, settings, KEY) as proxy, ThreadPoolExecutor(8) as pool:

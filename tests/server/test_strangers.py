@@ -16,7 +16,7 @@ from guardrail.server.identity import Scope
 from tests.integrations.upstream import Upstream
 from tests.server.conftest import CLEAN, KEY, SECRET
 from tests.server.running import Running, running
-from tests.server.scripts import send
+from tests.server.scripts import chunk, events, send
 from tests.server.test_scopes import ROUTES
 
 BODY = json.dumps({"text": SECRET}).encode()
@@ -151,6 +151,18 @@ def test_numbers_that_are_none_are_not_passed_on(proxy: Running, fake: Upstream)
     for digits in (100, 4000, 100_000):
         body = b'{"model": "m", "messages": [], "seed": %s}' % (b"9" * digits)
         assert ask(proxy, headers, body).status_code in (200, 400)
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"NaN"])
+def test_a_stream_ends_at_such_a_number(proxy: Running, fake: Upstream, number: bytes) -> None:
+    broken = chunk(CLEAN).replace(b'"created": 1', b'"created": %s' % number)
+    fake.script = lambda handler: events(handler, chunk(f"{CLEAN} " * 20), broken)
+    body = b'{"model": "m", "messages": [], "stream": true}'
+    answer = ask(proxy, proxy.headers(Scope.PROXY), body)
+    *passed, last = answer.text.strip().split("\n\n")
+    assert number not in answer.content
+    assert all(json.loads(event.removeprefix("data: "))["choices"] for event in passed)
+    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "upstream_error"
 
 
 @pytest.mark.parametrize("number", [b"1e999", b"NaN", b"9" * 5000])
