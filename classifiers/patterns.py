@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-import ahocorasick
-
+from guardrail.classifiers.literals import Found, Literals
 from guardrail.classifiers.plain import plain
 from guardrail.detector import SURE
 from guardrail.errors import UsageError
@@ -53,6 +52,9 @@ class PatternRule:
     `blanks`: no match holds more blanks than so many before the first of `needs` ends, or at all
     where there are none (None: any number).
 
+    `run`: every match holds so many characters in a row of letters, digits and `+/=._~:-`, with a
+    digit among them if `mixed`.
+
     `check` gets the value and says whether it can be one: a checksum, a range, a list.
     `score` (0 to 1) holds for a value without context; at 0 there is no finding without.
     `context_score` holds where one of the words in `context` stands near, as a word of its own
@@ -70,6 +72,8 @@ class PatternRule:
     starts: bool = False
     back: int = 0
     blanks: int | None = None
+    run: int = 0
+    mixed: bool = False
     check: Callable[[str], bool] | None = None
     context: tuple[str, ...] = ()
     context_score: float = 0.0
@@ -114,12 +118,9 @@ class PatternEngine:
                 (at_digits if rule.joins else self._always).append(rule)
         self._tiers = _tiers(at_digits)
         self._back = max((tier.back for tier in self._tiers), default=0)
-        self._automaton = ahocorasick.Automaton()
-        for literal, known in literals.items():
-            self._automaton.add_word(literal, known)
-        if literals:
-            self._automaton.make_automaton()
-        self._has_literals = bool(literals)
+        self._literals = Literals({word: _runs(known) for word, known in literals.items()})
+        rows = tuple(literals.values())
+        self._ending = [[rows[number] for number in some] for some in self._literals.ending]
         self._has_digits = any(rule.digits for rule in self._compiled)
         self.at_digits = [rule for rule in self.rules if rule.starts and not rule.needs]
         self.anywhere = [rule for rule in self.rules if not rule.starts]
@@ -129,13 +130,15 @@ class PatternEngine:
         text, offsets = plain(raw)
         hits: list[Hit] = []
         rules = dict.fromkeys(self._always)
-        if self._has_literals:
-            self._at_literals(text, rules, hits)
-        clusters = digit_clusters(text) if self._has_digits else []
+        found = self._literals.find(text)
+        self._at_literals(text, found, rules, hits)
+        clusters = digit_clusters(text, found.digits) if self._has_digits else []
         self._at_digits(text, clusters, hits)
         most = max((cluster.digits for cluster in clusters), default=0)
         for rule in rules:
-            if rule.digits > most or (rule.gate is not None and not rule.gate.search(text)):
+            if rule.digits > most or not rule.has_run(found):
+                continue
+            if rule.gate is not None and not rule.gate.search(text):
                 continue
             if not rule.digits:
                 rule.find(text, 0, len(text), hits)
@@ -163,27 +166,35 @@ class PatternEngine:
         behind = [h._replace(start=h.start + first, end=h.end + first) for h in sure]
         return (self.scan(raw[:first]) if first else []) + behind
 
-    def _at_literals(self, text: str, rules: dict[_Compiled, None], hits: list[Hit]) -> None:
+    def _at_literals(
+        self,
+        text: str,
+        found: Found,
+        rules: dict[_Compiled, None],
+        hits: list[Hit],
+    ) -> None:
         """Run the rules that start with a literal, and add those to `rules` that may match because
         of one."""
-        lowered = _lowered(text)
-        for last, (back, anywhere, words, here) in self._automaton.iter(lowered):
-            for rule in anywhere:
-                rules[rule] = None
-            if words and _is_word(lowered, last - back, last + 1):
-                for rule in words:
+        for last, state in found.literals:
+            for back, anywhere, words, here in self._ending[state]:
+                for rule in anywhere:
                     rules[rule] = None
-            for match, before, rule in here:
-                if before:
-                    rule.try_at(text, last - back, hits)
-                elif (found := match(text, last - back)) is not None:
-                    rule.take(text, found, hits)
+                if words and _is_word(text, last - back, last + 1):
+                    for rule in words:
+                        rules[rule] = None
+                for match, before, rule in here:
+                    if not rule.has_run(found):
+                        continue
+                    if before:
+                        rule.try_at(text, last - back, hits)
+                    elif (at := match(text, last - back)) is not None:
+                        rule.take(text, at, hits)
 
     def literals(self, text: str) -> Iterator[tuple[int, list[PatternRule], list[PatternRule]]]:
         """Where literals stand in a plain text, with the rules that start there, and those that may
         match anywhere because of it."""
-        if self._has_literals:
-            for last, (back, anywhere, words, here) in self._automaton.iter(_lowered(text)):
+        for last, state in self._literals.find(text, going_on=True).literals:
+            for back, anywhere, words, here in self._ending[state]:
                 others = [rule.rule for rule in (*anywhere, *words)]
                 yield last - back, [rule.rule for _, _, rule in here], others
 
@@ -214,13 +225,6 @@ class PatternEngine:
                     break
 
 
-def _lowered(text: str) -> str:
-    lowered = text.lower()
-    if len(lowered) != len(text):  # a few capitals become two characters
-        lowered = "".join(low if len(low := char.lower()) == 1 else char for char in text)
-    return lowered
-
-
 class _Literal(NamedTuple):
     """What is to be done where a literal stands: `back` leads from its last character to its
     first; `anywhere`: rules to be run over the text; `words`: the same where it is a word;
@@ -230,6 +234,15 @@ class _Literal(NamedTuple):
     anywhere: list[_Compiled]
     words: list[_Compiled]
     here: list[tuple[Callable[[str, int], re.Match[str] | None], int, _Compiled]]
+
+
+def _runs(literal: _Literal) -> tuple[int, int]:
+    """The least that rules of a literal ask for: of all runs, and of those with a digit."""
+    rules = [*literal.anywhere, *literal.words, *(rule for _, _, rule in literal.here)]
+    return (
+        min(rule.rule.run for rule in rules),
+        min(rule.rule.run * rule.rule.mixed for rule in rules),
+    )
 
 
 class _Tier(NamedTuple):
@@ -270,7 +283,7 @@ def _is_word(text: str, start: int, end: int) -> bool:
     if start and _is_letter(text[start - 1]):
         return False
     if end < len(text) and _is_letter(text[end]):
-        return text[end] == "s" and not (end + 1 < len(text) and _is_letter(text[end + 1]))
+        return text[end] in "sS" and not (end + 1 < len(text) and _is_letter(text[end + 1]))
     return True
 
 
@@ -283,10 +296,12 @@ class _Compiled:
         "gate",
         "group",
         "joins",
+        "mixed",
         "needs",
         "pattern",
         "reach",
         "rule",
+        "run",
         "starts",
     )
 
@@ -304,6 +319,7 @@ class _Compiled:
         self.group = "value" if "value" in self.pattern.groupindex else 0
         self.check, self.digits, self.reach = rule.check, rule.digits, rule.reach
         self.starts, self.back = rule.starts, rule.back
+        self.run, self.mixed = rule.run, rule.mixed
         self.context = context_pattern(rule.context) if rule.context else None
         # A value that counts in context only cannot be where no context word is.
         self.needs = rule.needs or (rule.context if not rule.score else ())
@@ -315,6 +331,10 @@ class _Compiled:
             and rule.pattern.startswith(r"(?<![\w")
             and self.pattern.groups == bool(self.group)
         )
+
+    def has_run(self, found: Found) -> bool:
+        """Whether there are runs in a text of the length that a match holds."""
+        return self.run <= (found.mixed if self.mixed else found.run)
 
     def find(self, text: str, start: int, end: int, hits: list[Hit]) -> None:
         for match in self.pattern.finditer(text, start, end):
@@ -385,13 +405,15 @@ class Cluster(NamedTuple):
     runs: tuple[int, ...]
 
 
-def digit_clusters(text: str) -> list[Cluster]:
-    """The clusters of digits in a text, in order."""
+def digit_clusters(text: str, known: Sequence[Sequence[int]] | None = None) -> list[Cluster]:
+    """The clusters of digits in a text, in order; `known`: where its runs start and end."""
     clusters: list[Cluster] = []
     runs: list[int] = []
     digits, end = 0, -DIGIT_GAP - 1
-    for match in (_ASCII_RUN if text.isascii() else _RUN).finditer(text):
-        start, after = match.span()
+    if known is None:
+        form = _ASCII_RUN if text.isascii() else _RUN
+        known = [match.span() for match in form.finditer(text)]
+    for start, after in known:
         if start - end > DIGIT_GAP and runs:
             clusters.append(Cluster(runs[0], end, digits, tuple(runs)))
             runs, digits = [], 0

@@ -14,24 +14,25 @@ from typing import NamedTuple
 class TokenFormat(NamedTuple):
     """`pattern` is matched between characters that are no letters or digits. `needs` are lower-case
     literals: every match starts with one of them in some case, or where `starts` is False holds
-    one. `gate`: see `PatternRule`."""
+    one. `gate` and `run`: see `PatternRule`."""
 
     kind: str
     pattern: str
     needs: tuple[str, ...]
     starts: bool = True
     gate: str = ""
+    run: int = 0
 
 
 _UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 
 
-def _row(kind: str, pattern: str, *needs: str) -> TokenFormat:
-    return TokenFormat(kind, pattern, needs)
+def _row(kind: str, pattern: str, *needs: str, run: int = 0) -> TokenFormat:
+    return TokenFormat(kind, pattern, needs, run=run)
 
 
-def _inside(kind: str, pattern: str, *needs: str, gate: str = "") -> TokenFormat:
-    return TokenFormat(kind, pattern, needs, starts=False, gate=gate)
+def _inside(kind: str, pattern: str, *needs: str, gate: str = "", run: int = 0) -> TokenFormat:
+    return TokenFormat(kind, pattern, needs, starts=False, gate=gate, run=run)
 
 
 TOKEN_FORMATS: tuple[TokenFormat, ...] = (
@@ -101,7 +102,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row(
         "yandex-oauth-token", r"y[0-6]_[\w-]{55,}", "y0_", "y1_", "y2_", "y3_", "y4_", "y5_", "y6_"
     ),
-    _row("yandex-access-key", r"YC[a-zA-Z0-9_-]{38}", "yc"),
+    _row("yandex-access-key", r"YC[a-zA-Z0-9_-]{38}", "yc", run=40),
     _row("scaleway-access-key", r"SCW[A-Z0-9]{17}", "scw"),
     _row("cloudflare-key", r"v1\.0-[a-f0-9]{24}-[a-f0-9]{146}", "v1.0-"),
     _row("cloudflare-key", r"cf(?:[ua]t|k)_[A-Za-z0-9]{40,60}", "cfut_", "cfat_", "cfk_"),
@@ -150,7 +151,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("gitlab-session", r"_gitlab_session=(?P<value>[0-9a-z]{32})", "_gitlab_session"),
     _row("bitbucket-token", r"ATBB[\w=.-]{24,}", "atbb"),
     _row("atlassian-token", r"AT(?:ATT3|CTT3)[A-Za-z0-9+/=_-]{60,}", "atatt3", "atctt3"),
-    _row("trello-token", r"ATTA[a-f0-9]{56,}[A-F0-9]{0,8}", "atta"),
+    _row("trello-token", r"ATTA[a-f0-9]{56,}[A-F0-9]{0,8}", "atta", run=60),
     _row("bitbucket-token", r"BBDC-[A-Za-z0-9+/@_-]{40,50}", "bbdc-"),
     _row("npm-token", r"npm_[A-Za-z0-9]{36}", "npm_"),
     _row(
@@ -163,7 +164,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("pypi-token", r"pypi-AgE[\w-]{70,}", "pypi-age"),
     _row("rubygems-key", r"rubygems_[a-f0-9]{48}", "rubygems_"),
     _row("nuget-key", r"oy2[a-z0-9]{43}", "oy2"),
-    _row("crates-token", r"cio[A-Za-z0-9]{32}", "cio"),
+    _row("crates-token", r"cio[A-Za-z0-9]{32}", "cio", run=35),
     _row("clojars-token", r"(?i:CLOJARS_[a-z0-9]{60})", "clojars_"),
     _row("packagist-token", r"packagist_[ou][ru]t_[a-f0-9]{68}", "packagist_"),
     _row("jfrog-key", r"AKC[A-Za-z0-9]{10,}", "akc"),
@@ -188,7 +189,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("sourcegraph-token", r"sl[kg]_[a-f0-9]{64}", "slk_", "slg_"),
     _inside("terraform-token", r"[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,70}", ".atlasv1."),
     _row("vault-token", r"hv[sbr]\.[\w-]{24,}", "hvs.", "hvb.", "hvr."),
-    _row("vault-token", r"(?<![\w)\]])s\.(?=[A-Za-z]{0,23}\d)[A-Za-z0-9]{24}", "s."),
+    _row("vault-token", r"(?<![\w)\]])s\.(?=[A-Za-z]{0,23}\d)[A-Za-z0-9]{24}", "s.", run=26),
     _row(
         "doppler-token",
         r"dp\.(?:pt|ct|sa|scim|audit|st(?:\.[\w-]{2,35})?)\.[A-Za-z0-9]{40,44}",
@@ -271,7 +272,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("neon-key", r"napi_[a-z0-9]{60,70}", "napi_"),
     _row("mongodb-atlas-secret", r"mdb_sa_sk_[\w-]{40,}", "mdb_sa_sk_"),
     _row("clickhouse-key", r"4b1d[A-Za-z0-9]{38}", "4b1d"),
-    _row("airtable-token", r"pat[A-Za-z0-9]{14}\.[a-f0-9]{64}", "pat"),
+    _row("airtable-token", r"pat[A-Za-z0-9]{14}\.[a-f0-9]{64}", "pat", run=82),
     _row("posthog-key", r"ph[xsac]_[A-Za-z0-9_]{40,50}", "phx_", "phs_", "pha_", "phc_"),
     _row("segment-key", r"sgp_[A-Za-z0-9]{60,70}", "sgp_"),
     _row("contentful-token", r"CFPAT-[\w-]{43}", "cfpat-"),
@@ -371,7 +372,9 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
         "shprt_",
         "shptka_",
     ),
-    _inside("salesforce-token", r"00[A-Za-z0-9]{13}![\w.]{80,120}", "!", gate=r"![\w.]{80}"),
+    _inside(
+        "salesforce-token", r"00[A-Za-z0-9]{13}![\w.]{80,120}", "!", gate=r"![\w.]{80}", run=80
+    ),
     _row("salesforce-key", r"3MVG9[\w.+/=]{80,251}", "3mvg9"),
     _row("salesforce-refresh-token", r"5AEP861[\w.=]{80,}", "5aep861"),
     _inside("maxmind-key", r"[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk", "_mmk"),
@@ -407,6 +410,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
         r"[A-Za-z0-9][\w-]{23,25}\.[\w-]{6}\.[\w-]{27,38}",
         ".",
         gate=r"\.[\w-]{6}\.[\w-]{27}",
+        run=59,
     ),
     _row("discord-token", r"mfa\.[\w-]{84}", "mfa."),
     _row(
@@ -422,7 +426,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
         "tgram",
         "api.telegram.org",
     ),
-    _row("twilio-key", r"(?:SK|AC)[a-f0-9]{32}", "sk", "ac"),
+    _row("twilio-key", r"(?:SK|AC)[a-f0-9]{32}", "sk", "ac", run=34),
     _row("sendgrid-key", r"SG\.[\w=-]{16,24}\.[\w=-]{39,50}", "sg."),
     _row("sendgrid-key", r"SG\.[\w=.-]{66}", "sg."),
     _row("sendinblue-key", r"xkeysib-[\w-]{64,81}", "xkeysib-"),
@@ -431,7 +435,12 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("mandrill-key", r"md-[\w-]{22}", "md-"),
     _row("mailersend-token", r"mlsn\.[a-f0-9]{64}", "mlsn."),
     _row("resend-key", r"re_[A-Za-z0-9]{6,10}_[A-Za-z0-9]{20,30}", "re_"),
-    _row("line-token", r"(?i:line)[^\n]{0,40}?(?P<value>[A-Za-z0-9+/]{140,175}={0,2})", "line"),
+    _row(
+        "line-token",
+        r"(?i:line)[^\n]{0,40}?(?P<value>[A-Za-z0-9+/]{140,175}={0,2})",
+        "line",
+        run=140,
+    ),
     _row(
         "zapier-webhook",
         r"hooks\.zapier\.com/hooks/catch/[A-Za-z0-9]+/[A-Za-z0-9]+",
@@ -461,7 +470,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("dropbox-token", r"sl\.(?:u\.)?[\w=-]{120,}", "sl."),
     _inside("dropbox-token", r"[A-Za-z0-9]{11}AAAAAAAAAA[\w=-]{43}", "aaaaaaaaaa"),
     _row("adobe-secret", r"p8e-[A-Za-z0-9_-]{32}", "p8e-"),
-    _row("beamer-key", r"b_[A-Za-z0-9=_-]{44}", "b_"),
+    _row("beamer-key", r"b_[A-Za-z0-9=_-]{44}", "b_", run=46),
     _inside("intra42-secret", r"[us]-s4t2(?:ud|af)-[a-f0-9]{64}", "-s4t2"),
     _row("settlemint-token", r"sm_[aps]at_[A-Za-z0-9]{16}", "sm_aat_", "sm_pat_", "sm_sat_"),
     _row("zoho-token", r"1000\.[a-f0-9]{32}\.[a-f0-9]{32}", "1000."),
@@ -472,6 +481,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
         "|",
         "%7c",
         gate=r"[|%](?:7C)?[\w-]{27}",
+        run=27,
     ),
     _row("instagram-token", r"IG(?:QVJ|AA)[\w-]{80,}", "igqvj", "igaa"),
     _row("twitter-bearer-token", r"A{20,24}[A-Za-z0-9%]{60,100}", "aaaaaaaaaaaaaaaaaaaa"),
@@ -496,7 +506,7 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
         "sk_live_",
         "sk_test_",
     ),
-    _row("telnyx-key", r"KEY[0-9A-Za-z_-]{55}", "key"),
+    _row("telnyx-key", r"KEY[0-9A-Za-z_-]{55}", "key", run=58),
     _row("ubidots-token", r"BBFF-[A-Za-z0-9]{30}", "bbff-"),
     _row("teamwork-token", r"tkn\.v1_[A-Za-z0-9]{70,90}={0,2}", "tkn.v1_"),
     _row("flexport-token", r"shltm_[\w-]{40}", "shltm_"),
@@ -504,11 +514,11 @@ TOKEN_FORMATS: tuple[TokenFormat, ...] = (
     _row("scrapfly-key", r"scp-(?:live|test)-[a-z0-9]{32,40}", "scp-live-", "scp-test-"),
     _row("supernotes-key", r"supernotes_sk-[A-Za-z0-9]{30,60}", "supernotes_sk-"),
     _row("storecove-key", r"storecove_[A-Za-z0-9]{35,50}", "storecove_"),
-    _row("ionic-token", r"ion_[A-Za-z0-9]{42}", "ion_"),
+    _row("ionic-token", r"ion_[A-Za-z0-9]{42}", "ion_", run=46),
     _row("iex-cloud-key", r"[sp]k_[a-f0-9]{32}", "sk_", "pk_"),
     _row("ticket-tailor-key", r"sk_\d{4}_\d{6}_[a-f0-9]{32}", "sk_"),
     _row("fullstory-key", r"na1\.[A-Za-z0-9+/]{90,110}={0,2}", "na1."),
-    _row("mailsac-key", r"k_[A-Za-z0-9]{36,60}", "k_"),
+    _row("mailsac-key", r"k_[A-Za-z0-9]{36,60}", "k_", run=38),
     _row("close-key", r"api_[A-Za-z0-9]{22}\.[A-Za-z0-9]{22}", "api_"),
     _row(
         "password-hash",

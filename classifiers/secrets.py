@@ -86,6 +86,7 @@ def secret_pattern_rules() -> list[PatternRule]:
             starts=row.starts,
             blanks=None if row.starts else 0,
             gate=row.gate,
+            run=row.run,
         )
         for number, row in enumerate(TOKEN_FORMATS)
     ]
@@ -179,6 +180,7 @@ _RULES = (
         ("ey",),
         check=is_jwt,
         starts=True,
+        run=13,
     ),
     PatternRule(
         "wrapped jwt",
@@ -188,6 +190,7 @@ _RULES = (
         ("zxlk",),
         check=is_wrapped_jwt,
         starts=True,
+        run=44,
     ),
     # Damaged, cut or made up, and of the form all the same.
     PatternRule(
@@ -198,6 +201,7 @@ _RULES = (
         ("ey",),
         check=is_written_out,
         starts=True,
+        run=21,
     ),
     PatternRule(
         "github checksum",
@@ -342,6 +346,7 @@ _RULES = (
         _WEAK_STARTS,
         check=is_opaque,
         starts=True,
+        run=10,
     ),
     PatternRule(
         "weak bare",
@@ -351,6 +356,7 @@ _RULES = (
         _WEAK_STARTS,
         check=is_opaque,
         starts=True,
+        run=14,
     ),
     PatternRule(
         "near",
@@ -361,6 +367,8 @@ _RULES = (
         _WEAK_STARTS,
         check=looks_random,
         starts=True,
+        run=15,
+        mixed=True,
     ),
     PatternRule(
         "joined",
@@ -371,6 +379,8 @@ _RULES = (
         ("key", "token", "secret", "private", "access"),
         check=looks_random,
         starts=True,
+        run=20,
+        mixed=True,
     ),
     PatternRule(
         "literal",
@@ -380,5 +390,7 @@ _RULES = (
         ('"', "'"),
         check=lambda value: looks_random(value) and not is_uuid(value),
         starts=True,
+        run=32,
+        mixed=True,
     ),
 )

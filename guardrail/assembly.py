@@ -281,7 +281,7 @@ class _Assembly:
             if isinstance(settings, OverlapSettings):
                 detectors.append(self._overlap(name, watched))
             elif isinstance(settings, PassagesSettings):
-                detectors.append(PassageDetector(name, watched))
+                detectors.append(PassageDetector(name, watched, self._excuses))
             else:
                 files = [Path(path) for path in settings.files]
                 detectors.append(
@@ -302,7 +302,7 @@ class _Assembly:
             PhraseDetector("phrases", (), watched, whole_words=True),
         ]
         if holding := [index for index in watched if index.current().grid.passages]:
-            detectors.append(PassageDetector("passages", holding))
+            detectors.append(PassageDetector("passages", holding, self._excuses))
         return detectors
 
     def _overlap(self, name: str, watched: Sequence[WatchedIndex]) -> OverlapDetector:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from guardrail.indexes.passages import Windows
+from guardrail.indexes.passages import Blocks
 from guardrail.indexes.runs import ALIGNMENT, MARK_EVERY, PARTITIONS, DocumentRow, Entries
 from guardrail.indexes.sealed import Words
 from guardrail.indexes.segment import Segment
@@ -79,13 +79,13 @@ class LivingSegment:
             if count:
                 yield segment.marks(int(row), count)
 
-    def windows(self) -> Iterator[Windows]:
+    def blocks(self) -> Iterator[Blocks]:
         segment = self._segment
         assert segment.passages is not None  # asked for where the grid says so
         fresh = np.cumsum(~segment.dead).astype(np.uint32) - np.uint32(1)
-        for part in segment.passages.windows():
+        for part in segment.passages.blocks():
             keep = ~segment.dead[part.rows]
-            yield Windows(fresh[part.rows[keep]], part.starts[keep], part.signatures[keep])
+            yield Blocks(fresh[part.rows[keep]], part.starts[keep], part.words[keep])
 
     def documents(self) -> Iterator[DocumentRow]:
         for row in self._alive:

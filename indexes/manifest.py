@@ -44,7 +44,7 @@ from guardrail.keys import PUBLIC_KEY, Key
 from guardrail.text import CANONICAL_VERSION
 
 FORMAT = "corpus-guardrail index"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 FILE_NAME = "manifest.json"
 LOCK_NAME = "lock"
 _AGAIN = "restore it from a backup or build the index again"

@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from guardrail.detector import Context, Progress
+from guardrail.detector import Context, Entitlements, Progress
 from guardrail.errors import IndexDamagedError, UsageError
 from guardrail.findings import Evidence, Finding, Span
+from guardrail.indexes.excuses import Excuse, Excuses
 from guardrail.indexes.index import Index
 from guardrail.indexes.passages import Hit
-from guardrail.indexes.sealed import Words
 from guardrail.indexes.segment import Segment
 from guardrail.indexes.signatures import (
+    BLOCK_WORDS,
     HOP_WORDS,
-    PERMUTATIONS,
-    STEP_WORDS,
     WINDOW_WORDS,
     LongWords,
-    SignatureKey,
     long_words,
-    window_minima,
 )
 from guardrail.indexes.watched import WatchedIndex
 from guardrail.text import CanonicalText
 
-# Below a similarity of 0.25 nothing is reported: that many different texts have by chance.
-LEAST_EQUAL = PERMUTATIONS // 4
-# A similarity of few words means little: a table of two words is like any other. From 8, 9, 10
-# different words on, 0.57 %, 0.08 %, 0.08 % of 1,218 clean answers have a finding against 63 MB of
-# documents, and 92, 92, 88 % of passages of 60 words, one word in four replaced, are found.
+# A window of a response and one of a document are alike from so many different words on that
+# both have.
 LEAST_SHARED = 9
-# Long words whose minima are held at once: 4,096 windows are 4 MB.
-CHUNK_WORDS = 4096 * HOP_WORDS
 
 
 class PassageDetector:
@@ -47,9 +39,13 @@ class PassageDetector:
 
     window = None
 
-    def __init__(self, name: str, indexes: Sequence[WatchedIndex]) -> None:
-        """Raises UsageError for an index without passages."""
+    def __init__(
+        self, name: str, indexes: Sequence[WatchedIndex], excuses: Excuses | None = None
+    ) -> None:
+        """`excuses`: what may be said all the same (none: nothing). Raises UsageError for an index
+        without passages."""
         self.name = name
+        self._excuses = excuses
         self._indexes = tuple(indexes)
         for watched in self._indexes:
             _check(watched.current())
@@ -57,18 +53,18 @@ class PassageDetector:
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
         """See `Detector.scan`. Raises IndexDamagedError where an index turned out to be damaged,
         and UsageError where one without passages has taken its place."""
-        return [self._finding(text, likeness) for likeness in self._likenesses(text)]
+        return [self._finding(text, likeness) for likeness in self._likenesses(text, context)]
 
     def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
         """See `WholeDetector`: what is open are the words of windows that are not complete, and
         what windows to come may be joined to. The words before are counted in hops, so that the
         windows are those of the whole text."""
-        likenesses = self._likenesses(text)
+        likenesses = self._likenesses(text, context)
         words = long_words(text, self._indexes[0].current().signature_key)
         count = len(words.hashes)
         incomplete = first = max(0, count // HOP_WORDS - WINDOW_WORDS // HOP_WORDS + 1) * HOP_WORDS
         for likeness in sorted(likenesses, key=lambda likeness: -likeness.last):
-            if likeness.last + STEP_WORDS >= first:
+            if likeness.last + BLOCK_WORDS >= first:
                 first = min(first, likeness.first)
 
         def place(word: int) -> int:
@@ -84,22 +80,22 @@ class PassageDetector:
             place(needed) if needed else 0,
         )
 
-    def _likenesses(self, text: CanonicalText) -> list[_Likeness]:
+    def _likenesses(self, text: CanonicalText, context: Context) -> list[_Likeness]:
         found: list[_Likeness] = []
         for watched in self._indexes:
             index = watched.current()
             _check(index)
             words = long_words(text, index.signature_key)
-            hits: list[list[Hit]] = [[] for _ in index.segments]
-            for begin, minima in _chunks(words, index.signature_key):
-                for segment, known in zip(index.segments, hits, strict=True):
-                    assert segment.passages is not None  # as the grid says
-                    known += [
-                        replace(hit, first=hit.first + begin, last=hit.last + begin)
-                        for hit in segment.passages.find(minima, LEAST_EQUAL)
-                    ]
-            for segment, known in zip(index.segments, hits, strict=True):
-                found += _joined(known, words, segment, index)
+            found += _search(index, words)
+        if found and self._excuses is not None:
+            if excused := self._excuses.find(text.units, context):
+                found = [
+                    likeness
+                    for index in {id(one.index): one.index for one in found}.values()
+                    for likeness in _search(index, _without(found[0].words, excused))
+                ]
+            if self._excuses.entitlements and context.entitlements:
+                found = _others(found, context.entitlements)
         return _best(found)
 
     def _finding(self, text: CanonicalText, likeness: _Likeness) -> Finding:
@@ -149,25 +145,47 @@ def _check(index: Index) -> None:
         )
 
 
-def _chunks(words: LongWords, key: SignatureKey) -> Iterator[tuple[int, Words]]:
-    """The minima of all windows, some at a time, each with the word that they count from."""
-    overlap = WINDOW_WORDS - HOP_WORDS
-    for begin in range(0, max(1, len(words.hashes) - overlap), CHUNK_WORDS):
-        part = words.hashes[begin : begin + CHUNK_WORDS + overlap]
-        yield begin, window_minima(part, HOP_WORDS, key)
+def _search(index: Index, words: LongWords) -> list[_Likeness]:
+    found: list[_Likeness] = []
+    for segment in index.segments:
+        assert segment.passages is not None  # as the grid says
+        hits = segment.passages.find(words.hashes, LEAST_SHARED)
+        found += _joined(hits, words, segment, index)
+    return found
+
+
+def _without(words: LongWords, excused: Sequence[Excuse]) -> LongWords:
+    """The same without the hashes of words inside of what may be said."""
+    hashes = words.hashes.copy()
+    for excuse in excused:
+        hashes[(words.firsts >= excuse.start) & (words.ends <= excuse.end)] = 0
+    return replace(words, hashes=hashes)
+
+
+def _others(found: Sequence[_Likeness], entitled: Entitlements) -> list[_Likeness]:
+    """Likenesses without those most of whose words stand in documents that may be seen."""
+    seen = np.zeros(max(likeness.last for likeness in found) + 1, np.bool_)
+    for likeness in found:
+        segment = likeness.segment
+        collection, labels = segment.groups[segment.group_of(likeness.row)]
+        if entitled.cover(collection, labels) or (
+            entitled.documents
+            and (collection, segment.document(likeness.row).id) in entitled.documents
+        ):
+            seen[likeness.first : likeness.last + 1] = True
+    return [one for one in found if not seen[one.first : one.last + 1].mean() > 0.5]
 
 
 def _joined(
     hits: Sequence[Hit], words: LongWords, segment: Segment, index: Index
 ) -> list[_Likeness]:
     rows = segment.dead
-    alive = [hit for hit in hits if hit.shared >= LEAST_SHARED and hit.row < len(rows)]
-    alive = [hit for hit in alive if not rows[hit.row]]
+    alive = [hit for hit in hits if hit.row < len(rows) and not rows[hit.row]]
     alive.sort(key=lambda hit: (hit.row, hit.first))
     joined: list[_Likeness] = []
     for hit in alive:
         before = joined[-1] if joined else None
-        if before and before.row == hit.row and hit.first <= before.last + STEP_WORDS:
+        if before and before.row == hit.row and hit.first <= before.last + BLOCK_WORDS:
             before.last = max(before.last, hit.last)
             before.start = min(before.start, hit.start)
             before.score = max(before.score, hit.similarity)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from guardrail.indexes.documents import Document
 from guardrail.indexes.grams import TAG, GramKey, Hashes, siphash, write_tags
-from guardrail.indexes.passages import Windows, document_windows
+from guardrail.indexes.passages import Blocks, document_blocks
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.indexes.signatures import SignatureKey
 from guardrail.jit import kernel
@@ -40,7 +40,7 @@ Entries = NDArray[np.uint64]
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Which grams an index stores: `gram` units long, starting at every `stride`-th unit; and
-    whether it stores signatures of passages besides.
+    whether it stores long words, to find passages, besides.
 
     Any shared run of `bound` units is found, whatever its alignment.
     """
@@ -95,7 +95,7 @@ class GramSource(Protocol):
     def entries(self, partition: int) -> Entries: ...
     def tags(self) -> Iterator[Words]: ...
     def marks(self) -> Iterator[NDArray[np.uint32]]: ...
-    def windows(self) -> Iterator[Windows]: ...
+    def blocks(self) -> Iterator[Blocks]: ...
     def documents(self) -> Iterator[DocumentRow]: ...
 
 
@@ -127,7 +127,7 @@ class RunWriter:
         self._tags[:] = 0
         self._grams = 0
         self._marks: list[NDArray[np.uint32]] = []
-        self._windows: list[Words] = []
+        self._blocks: list[Words] = []
         self._rows: list[DocumentRow] = []
         self._ordinals = 0
 
@@ -153,8 +153,7 @@ class RunWriter:
             self._marks.append(_marks(offsets, count, grid.stride))
             if grid.passages:
                 text = CanonicalText(document.text, units, offsets)
-                windows = document_windows(text, len(self._rows), self._signature_key)
-                self._windows.append(windows.pack())
+                self._blocks.append(document_blocks(text, len(self._rows), self._signature_key))
         self._rows.append(
             DocumentRow(
                 id=document.id,
@@ -195,7 +194,7 @@ class RunWriter:
             "entries": entries,
             "tags": self._tags[:words],
             "marks": np.append(marks, np.zeros(len(marks) % 2, np.uint32)).view(np.uint64),
-            "windows": np.concatenate((*self._windows, np.zeros(0, np.uint64))),
+            "blocks": np.concatenate((*self._blocks, np.zeros(0, np.uint64))),
         }
         np.save(self.folder / f"{name}.starts.npy", starts)
         for kind, array in content_of.items():
@@ -218,7 +217,7 @@ class Run:
         self._mark_count = int(content["marks"])
         self._keys = {
             kind: WordKey.derive(key, f"run {content['nonce']} {kind}")
-            for kind in ("entries", "tags", "marks", "windows")
+            for kind in ("entries", "tags", "marks", "blocks")
         }
         self._starts = np.load(folder / f"{name}.starts.npy", allow_pickle=False)
         self._arrays = {
@@ -247,8 +246,8 @@ class Run:
         words = self._words("marks", 0, len(self._arrays["marks"]))
         yield words.view(np.uint32)[: self._mark_count]
 
-    def windows(self) -> Iterator[Windows]:
-        yield Windows.unpack(self._words("windows", 0, len(self._arrays["windows"])))
+    def blocks(self) -> Iterator[Blocks]:
+        yield Blocks.unpack(self._words("blocks", 0, len(self._arrays["blocks"])))
 
     def documents(self) -> Iterator[DocumentRow]:
         for id_, collection, labels, *numbers in self._content()["rows"]:

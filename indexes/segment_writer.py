@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from guardrail.indexes.frequent import Surroundings, choose_places
 from guardrail.indexes.gram_filter import FilterWriter
 from guardrail.indexes.grams import Hashes
-from guardrail.indexes.passages import Windows, write_passages
+from guardrail.indexes.passages import Blocks, write_passages
 from guardrail.indexes.runs import PARTITIONS, Entries, GramSource, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.indexes.seeds import WINDOW
@@ -157,7 +157,8 @@ def write_segment(
         blob = sealer.seal(documents, "documents")
         files["documents"] = _write_all(folder / "documents", [blob])
         if grid.passages:
-            files |= write_passages(folder, segment_id, _windows(sources), key, _write_arrays)
+            held = _blocks(sources)
+            passages = pool.submit(write_passages, folder, segment_id, held, key, _write_arrays)
         files["tags"], files["marks"] = tags.result(), marks.result()
         surroundings = Surroundings(folder / "tags", table, grid, key, segment_id)
 
@@ -199,6 +200,8 @@ def write_segment(
         files["remainders"] = remainders.close()
         files["ordinals"] = packer.close()
         files["overflow"] = overflow.close()
+        if grid.passages:
+            files |= passages.result()
     return SegmentInfo(
         id=segment_id,
         grams=grams,
@@ -397,12 +400,12 @@ def _write_arrays(path: Path, chunks: Iterator[NDArray[Any]]) -> tuple[int, str]
     return file.close()
 
 
-def _windows(sources: Sequence[GramSource]) -> Iterator[Windows]:
-    """The windows of all sources, with rows numbered through."""
+def _blocks(sources: Sequence[GramSource]) -> Iterator[Blocks]:
+    """The blocks of all sources, with rows numbered through."""
     rows = 0
     for source in sources:
-        for part in source.windows():
-            yield Windows(part.rows + np.uint32(rows), part.starts, part.signatures)
+        for part in source.blocks():
+            yield Blocks(part.rows + np.uint32(rows), part.starts, part.words)
         rows += sum(1 for _ in source.documents())
 
 

@@ -32,7 +32,7 @@ from guardrail.indexes.sealed import Sealer
 from guardrail.keys import Key
 
 # The files of a run, whose names start with the run's: see `RunWriter.flush`.
-_RUN_FILES = ("starts.npy", "entries.npy", "tags.npy", "marks.npy", "windows.npy", "rows")
+_RUN_FILES = ("starts.npy", "entries.npy", "tags.npy", "marks.npy", "blocks.npy", "rows")
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,9 @@ TITLES = {
 }
 
 _CHECKS = {
-    "verbatim": "one search in the index, which finds edited copies as well",
-    "disguises": "the same with views",
-    "passages": "the same with passages",
+    "verbatim": "one search in the index, which finds edited copies as well: string to findings",
+    "disguises": "a whole check by that search, with views: string to verdict",
+    "passages": "the same check with passages",
     "default": "all of the default policy",
     "default, --passages": "all of the default policy, with passages",
 }

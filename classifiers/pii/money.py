@@ -53,7 +53,7 @@ MONEY = (
     PatternRule("uk_sort_code", "bank_account", r"(?<![\w-])\d{2}[- ]\d{2}[- ]\d{2}(?![\w-])", 0,
                 digits=6, starts=True, context=("sort code", "sort-code", "sortcode"), context_score=0.9),
     PatternRule("bitcoin", "crypto", r"[13LMT](?<!\w.)[1-9A-HJ-NP-Za-km-z]{25,34}(?!\w)", 0.97,
-                digits=1, reach=40, blanks=0, check=c.base58_check),
+                digits=1, reach=40, blanks=0, run=26, check=c.base58_check),
     PatternRule("bech32", "crypto", r"(?<!\w)(?i:bc1|tb1|ltc1)[a-zA-Z0-9]{11,87}(?!\w)", 0.97,
                 needs=("bc1", "tb1", "ltc1"), starts=True, check=c.bech32),
     PatternRule("ethereum", "crypto", r"(?<!\w)0x[0-9a-fA-F]{40}(?!\w)", 0.85, needs=("0x",), starts=True,

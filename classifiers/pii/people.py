@@ -93,7 +93,7 @@ PEOPLE = (
                 r"(?<![\w-])(?:[A-Z]\d{3}-?\d{4}-?\d{4}(?:-?\d{1,2})?|[A-Z]{1,2}\d{5,14}|\d{7,9}|\d{4}-\d{2}-\d{4}|[A-Z]{5}\d{6}[A-Z0-9]{5})(?![\w-])", 0,
                 digits=5, blanks=0, context=("driver", "driver's license", "drivers license", "driver license", "driving licence", "license", "licence"), context_score=0.75),
     PatternRule("vin", "vehicle_id", r"(?<![\w-])(?=[A-Z0-9]{0,16}\d)[A-HJ-NPR-Z0-9]{8}[0-9X][A-HJ-NPR-Z0-9]{8}(?![\w-])", 0.85,
-                digits=3, reach=17, blanks=0, check=c.vin, context=("vin", "vehicle", "chassis"), context_score=0.97),
+                digits=3, reach=17, blanks=0, run=17, check=c.vin, context=("vin", "vehicle", "chassis"), context_score=0.97),
     PatternRule("vin_in_context", "vehicle_id", r"(?<![\w-])[A-HJ-NPR-Z0-9]{17}(?![\w-])", 0, digits=3, reach=17, blanks=0,
                 check=_reference, context=("vin", "vehicle", "chassis", "vehicle identification"), context_score=0.85),
     PatternRule("plate", "license_plate", r"(?<![\w-])(?=[A-Z0-9 -]{0,10}\d)[A-Z0-9]{1,7}(?:[ -][A-Z0-9]{1,4}){0,2}(?![\w-])", 0,

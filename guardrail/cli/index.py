@@ -115,7 +115,7 @@ def build(
     ] = None,
     passages: Annotated[
         bool,
-        typer.Option("--passages", help="Store signatures of passages, to find reworded ones."),
+        typer.Option("--passages", help="Store long words, to find reworded passages."),
     ] = False,
     identifiers: WithIdentifiers = False,
     jobs: Jobs = None,

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import kernel
+from guardrail.views.pieces import UNITS, join, joined
 from guardrail.views.signs import COUNTED
-from guardrail.views.view import Points, Source, Spans, View, join, pick
+from guardrail.views.view import Points, Source, Spans, View, pick
 from guardrail.views.weights import tables
 from guardrail.views.words import REPEATED, Packed, grow, split_words
 
@@ -77,7 +78,9 @@ def find_counted(source: Source) -> Iterator[View]:
         np.stack((ends, np.minimum(behind, ends + PIECE)), axis=1)[order],
         np.stack((np.maximum(before, starts - PIECE), starts), axis=1)[order],
     )
-    yield from join(source, [("counted", piece) for piece in pieces], COUNTED)
+    groups = np.array([[len(piece), 0] for piece in pieces])
+    together = joined(source.points, np.concatenate(pieces), groups, COUNTED, UNITS)
+    yield from join(source, together, ["counted"])
 
 
 @kernel()

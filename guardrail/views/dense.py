@@ -46,24 +46,34 @@ def find_base85(source: Source) -> Iterator[View]:
 
 @kernel()
 def dense_runs(points: Points, shortest: int, signs: float) -> NDArray[np.int64]:
-    """Start and end of each run of so many printable characters of ASCII, of which such a share is
-    neither a letter nor a digit; one sign over and over is none."""
+    """Start and end of each run of so many printable characters of ASCII that `is_dense`."""
     out = np.empty((len(points) // shortest + 1, 2), np.int64)
-    found = start = others = 0
-    before = np.int64(0)
+    found = start = 0
     for index in range(len(points) + 1):
-        point = np.int64(points[index]) if index < len(points) else np.int64(32)
-        if 32 < point < 127:
-            plain = 48 <= point <= 57 or 65 <= point <= 90 or 97 <= point <= 122
-            others += not plain and point != before
-            before = point
+        if index < len(points) and 32 < points[np.uintp(index)] < 127:
             continue
-        if index - start >= shortest and others >= signs * (index - start):
+        if index - start >= shortest and is_dense(points, start, index, signs):
             out[found, 0], out[found, 1] = start, index
             found += 1
         start = index + 1
-        others = 0
     return out[:found]
+
+
+@kernel()
+def is_dense(points: NDArray[np.uint8] | Points, start: int, end: int, signs: float) -> bool:
+    """Whether such a share of a run is neither a letter nor a digit, where one sign over and over
+    is none, and all of it in one of the encodings (or the signs around Ascii85)."""
+    others = 0
+    in_ascii85 = in_base85 = True
+    before = np.int64(0)
+    for index in range(start, end):
+        point = np.int64(points[np.uintp(index)])
+        in_ascii85 = in_ascii85 and (_TABLES85[0, point] != _NONE or point == 126)
+        in_base85 = in_base85 and _TABLES85[1, point] != _NONE
+        plain = 48 <= point <= 57 or 97 <= point | 32 <= 122
+        others += not plain and point != before
+        before = point
+    return (in_ascii85 or in_base85) and others >= signs * (end - start)
 
 
 @kernel()
@@ -124,23 +134,26 @@ def find_uuencoded(source: Source) -> Iterator[View]:
 
 
 @kernel(inline=True)
-def _line_of_bytes(points: Points, start: int) -> tuple[Int, Int]:
+def _line_of_bytes(points: NDArray[np.uint8] | Points, start: int) -> tuple[Int, Int]:
     """The end of the line that begins here, and how many bytes it says it has, or 0."""
     end = start
-    shown = True
-    while end < len(points) and points[end] != 10 and points[end] != 13:
-        shown = shown and 32 <= points[end] <= 96
+    while end < len(points) and points[np.uintp(end)] != 10 and points[np.uintp(end)] != 13:
         end += 1
-    if end == start or not shown:
+    if end == start:
         return end, np.int64(0)
-    count = (np.int64(points[start]) - 32) & 63
+    count = (np.int64(points[np.uintp(start)]) - 32) & 63
     size = 1 + (count + 2) // 3 * 4
     # Blanks stand for zeros; of text the last sign may be one, more are not.
-    return end, count if count > 0 and 0 <= size - (end - start) <= 3 else np.int64(0)
+    if count == 0 or not 0 <= size - (end - start) <= 3:
+        return end, np.int64(0)
+    for index in range(start, end):
+        if not 32 <= points[np.uintp(index)] <= 96:
+            return end, np.int64(0)
+    return end, count
 
 
 @kernel()
-def uuencoded_lines(points: Points, fewest: int) -> NDArray[np.int64]:
+def uuencoded_lines(points: NDArray[np.uint8] | Points, fewest: int) -> NDArray[np.int64]:
     """Start of the first and end of the last of lines of uuencode in a row with so many bytes."""
     out = np.empty((len(points) // fewest + 1, 2), np.int64)
     found = start = first = 0

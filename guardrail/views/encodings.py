@@ -17,10 +17,8 @@ from guardrail.text import Offsets
 from guardrail.views.decoding import put_bytes
 from guardrail.views.signs import SHORTEST
 from guardrail.views.view import Draft, Points, Source, View
-from guardrail.views.weights import EDGE, SCALE, Kinds, Weights, tables
+from guardrail.views.weights import reads_as_words, tables
 
-# Bits a pair that words weigh at least.
-WORDS = 0.2
 # Plain text on both sides of a run that a view takes along, in code points.
 CONTEXT = 64
 # Runs at most so far apart are seen in one view.
@@ -246,21 +244,6 @@ def find_runs(points: Points, tables: NDArray[np.uint8], shortest: int) -> NDArr
             index = max(index, end)
         start = index
     return out[:found]
-
-
-@kernel()
-def reads_as_words(points: Points, start: int, end: int, kinds: Kinds, language: Weights) -> bool:
-    """Whether a run is a path, a name or the like: letters, most of them next to one another, that
-    weigh as language does. Those of codes weigh less than -1.5 a pair, whatever they hold."""
-    weight = pairs = 0
-    before = np.int64(EDGE)
-    for index in range(start, end):
-        kind = np.int64(kinds[points[index]])
-        if kind != EDGE and before != EDGE:
-            weight += language[before, kind]
-            pairs += 1
-        before = kind
-    return 2 * pairs > end - start and weight > WORDS * SCALE * pairs
 
 
 @kernel()

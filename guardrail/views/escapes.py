@@ -17,6 +17,7 @@ from guardrail.jit import kernel
 from guardrail.text import Offsets
 from guardrail.views.decoding import IS_BYTE, LAST, READABLE, as_text, join_bytes
 from guardrail.views.encodings import CONTEXT, REACH, shifted
+from guardrail.views.tallies import EQUALS, MANY
 from guardrail.views.view import SEAM, Draft, Int, Points, Source, View, pick
 
 # What was escaped several times (%2520, &amp;#65;, \\\\n) is decoded at once: that is no layer.
@@ -25,14 +26,11 @@ _ENTITY = re.compile(
 )
 # What a letter behind a backslash stands for; other characters stand for themselves.
 _MEANT = dict(zip(b"nrtbfav0", b"\n\r\t\b\f\a\v\0", strict=True))
-# Equals signs that are worth a look: a line that ends in one is no escape by itself.
-_EQUALS = 2
 
 # What follows a backslash, and is no digit of a code that was turned round.
 _FORWARD = re.compile(r"\\[uUxnrt\\\"'/]")
 
-# Escapes that are worth a look although they say nothing, and how far apart they stand at most.
-DENSE = 12
+# How far apart, at most, escapes stand that are worth a look although they say nothing.
 SPARSE = 12
 # What escapes begin with, the letters in them, and which letters these must be (a is 0).
 _MARKS = (
@@ -63,7 +61,7 @@ def find_changed_escapes(source: Source) -> Iterator[View]:
     """
     text = source.text
     for mark, pattern, meant in _MARKS:
-        if text.count(mark) < DENSE:
+        if text.count(mark) < MANY:
             continue
         start, end = text.find(mark), text.rfind(mark)
         if end - start > SPARSE * text.count(mark):
@@ -134,7 +132,7 @@ def _unescaped(source: Source, name: str, kind: int) -> Iterator[View]:
     points, starts, ends, found, any_byte = unescape_points(
         source.points, kind, _meant(), CONTEXT, REACH
     )
-    if found < (_EQUALS if kind == _QUOTED else 1):
+    if found < (EQUALS if kind == _QUOTED else 1):
         return
     if any_byte:
         points, starts, ends, _ = join_bytes(points, starts, ends)

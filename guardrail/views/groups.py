@@ -76,12 +76,13 @@ def even_groups(
     out = np.empty((len(points) // shortest + 1, 3), np.int64)
     found = start = size = count = 0
     first = last = coded = most_coded = 0
+    parted = False
     for index in range(len(points) + 1):
         if index < len(points) and points[index] < 128 and tables[4, points[index]] != 255:
             continue
         length = index - start
         if length:
-            near = start - last <= 2
+            near = start - last <= 2 and not parted
             point = points[start]
             coded = coded + 1 if 73 <= point <= 90 or 97 <= point <= 102 else 0
             most_coded = max(most_coded, coded)
@@ -94,9 +95,10 @@ def even_groups(
                     found += 1
                 first, size, count = start, length, 1
             last = index
+            parted = False
         if index < len(points) and not 9 <= points[index] <= 13 and points[index] != 32:
             # Padding ends a row, as anything else does that is no blank.
-            last -= 3
+            parted = True
         start = index + 1
     if count >= fewest and count * size >= shortest:
         out[found, 0], out[found, 1], out[found, 2] = first, last, size

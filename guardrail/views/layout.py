@@ -6,23 +6,23 @@ Pieces are put together in the order in which they stand; what stands between th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import grown, kernel
-from guardrail.views.signs import LONGEST, PIECES, SHORT
-from guardrail.views.view import Int, Points, Source, Spans, View, join, pick
+from guardrail.views.pieces import UNITS, Groups, join, joined
+from guardrail.views.signs import LONGEST, SHORT
+from guardrail.views.tallies import PIECES
+from guardrail.views.view import Int, Points, Source, Spans, View, pick
 from guardrail.views.weights import may_read, reads
-
-Group = tuple[str, Spans]
 
 # Lines whose first letters are read; the built-in policy lets shorter matches through.
 ACROSTIC = 24
 COLUMNS = 16
 
 _DELIMITERS = "|\t,;:="
+_MARKS = tuple(map(ord, _DELIMITERS))
 
 
 # What each ASCII character is to lines: a letter or digit, the end of a line, anything else, or
@@ -45,35 +45,26 @@ def _classes() -> NDArray[np.uint8]:
 _CLASSES = _classes()
 
 
+_NAMES = ("first words", "last words", "every other line", "numbered", "column")
+_FIRST_WORDS, _LAST_WORDS, _EVERY_OTHER, _NUMBERED, _COLUMN = range(5)
+
+
 def find_layouts(source: Source) -> Iterator[View]:
     """Views of pieces that are laid out in a regular way."""
-    lines, signs = line_edges(source.points, _CLASSES, SHORT, LONGEST, PIECES, False)
-    groups: list[Group] = []
-    if signs & _LIST:
-        short = lines[lines[:, _SIGNS] & _LIST > 0]
-        groups += _edges(short, PIECES)
-        if len(short) >= ACROSTIC and reads(source.points[short[:, _FIRST]]):
-            yield pick(source, short[:, _FIRST], "first letters", "layout")
-    if signs & (_LIST - 1):
-        groups += _columns(source, lines, signs)
-    yield from join(source, groups, PIECES)
+    firsts, groups = layouts(source.points, PIECES, UNITS, False)
+    if len(firsts) >= ACROSTIC and reads(source.points[firsts]):
+        yield pick(source, firsts, "first letters", "layout")
+    yield from join(source, groups, _NAMES)
 
 
 def open_layouts(source: Source) -> Iterator[View]:
     """What `find_layouts` may find when the text goes on: views with the pieces that there are,
     where the last lines may go on to be a list or a table, however few they are."""
-    lines, signs = line_edges(source.points, _CLASSES, SHORT, LONGEST, PIECES, True)
-    groups: list[Group] = []
-    if len(lines) and lines[-1, _SIGNS] & _LIST:
-        short = lines[lines[:, _SIGNS] & _LIST > 0]
-        groups += _edges(short, 1)
-        letters = short[:, _FIRST]
-        letters = letters[may_read(source.points[letters]) :]
-        if len(letters):
-            yield pick(source, letters, "first letters", "layout")
-    if len(lines):
-        groups += _columns(source, lines, signs & int(lines[-1, _SIGNS]), 1)
-    yield from join(source, groups, 1, 1)
+    firsts, groups = layouts(source.points, 1, 1, True)
+    letters = firsts[may_read(source.points[firsts]) :]
+    if len(letters):
+        yield pick(source, letters, "first letters", "layout")
+    yield from join(source, groups, _NAMES)
 
 
 # Columns of what `line_edges` returns, and the sign of a line in a list; lower bits are those of
@@ -82,45 +73,82 @@ _START, _FIRST, _FIRST_END, _LAST, _END, _BODY, _NUMBER, _SIGNS = range(8)
 _LIST = 1 << len(_DELIMITERS)
 
 
-def _edges(lines: Spans, fewest: int) -> Iterator[Group]:
-    """First and last words, and every other line, of short lines; numbered ones in their order,
-    if there are so many."""
-    yield "first words", lines[:, _FIRST : _FIRST_END + 1]
-    yield "last words", lines[:, _LAST : _END + 1]
-    if len(lines) >= 2 * fewest - 1:
-        whole = lines[:, [_START, _END]]
-        yield "every other line", whole[::2]
-        yield "every other line", whole[1::2]
-    numbered = lines[lines[:, _NUMBER] >= 0]
-    if len(numbered) >= fewest:
-        order = np.argsort(numbered[:, _NUMBER], kind="stable")
-        yield "numbered", numbered[order][:, [_BODY, _END]]
-
-
-def _columns(source: Source, lines: Spans, signs: int, fewest: int = PIECES) -> Iterator[Group]:
-    """Columns of tables, whatever parts them."""
-    for bit, mark in enumerate(_DELIMITERS):
+@kernel()
+def layouts(
+    points: Points, fewest: int, units: int, going_on: bool
+) -> tuple[NDArray[np.int64], Groups]:
+    """Where the lines of lists begin; and their first words, last words and every other line, the
+    numbered ones in their order if there are so many, and columns of tables, whatever parts them.
+    With `going_on` of the last lines alone, however few they are."""
+    lines, signs = line_edges(points, PIECES, going_on)
+    if going_on:
+        signs = signs & lines[-1, _SIGNS] if len(lines) else 0
+    listed = numbered = 0
+    for line in range(len(lines)):
+        if signs & _LIST and lines[line, _SIGNS] & _LIST:
+            listed += 1
+            numbered += lines[line, _NUMBER] >= 0
+    numbered = numbered if numbered >= fewest else 0
+    others = listed if listed >= 2 * fewest - 1 else 0
+    size, names = 2 * listed + others + numbered, 0
+    groups = np.empty((5 + COLUMNS * len(_DELIMITERS), 2), np.int64)
+    for count, name in (
+        (listed, _FIRST_WORDS),
+        (listed, _LAST_WORDS),
+        ((others + 1) // 2, _EVERY_OTHER),
+        (others // 2, _EVERY_OTHER),
+        (numbered, _NUMBERED),
+    ):
+        if count:
+            groups[names, 0], groups[names, 1] = count, name
+            names += 1
+    firsts, spans = np.empty(listed, np.int64), np.empty((size, 2), np.int64)
+    values, bodies = np.empty(numbered, np.int64), np.empty((numbered, 2), np.int64)
+    at = value = 0
+    for line in range(len(lines) if listed else 0):
+        if not lines[line, _SIGNS] & _LIST:
+            continue
+        firsts[at] = lines[line, _FIRST]
+        spans[at, 0], spans[at, 1] = lines[line, _FIRST], lines[line, _FIRST_END]
+        spans[listed + at, 0], spans[listed + at, 1] = lines[line, _LAST], lines[line, _END]
+        if others:
+            place = 2 * listed + (at & 1) * ((others + 1) // 2) + at // 2
+            spans[place, 0], spans[place, 1] = lines[line, _START], lines[line, _END]
+        if numbered and lines[line, _NUMBER] >= 0:
+            values[value] = lines[line, _NUMBER]
+            bodies[value, 0], bodies[value, 1] = lines[line, _BODY], lines[line, _END]
+            value += 1
+        at += 1
+    for place, value in enumerate(np.argsort(values, kind="mergesort")):
+        spans[size - numbered + place] = bodies[value]
+    for bit in range(len(_DELIMITERS)):
         if signs >> bit & 1:
-            rows = lines[lines[:, _SIGNS] >> bit & 1 > 0]
-            cells, firsts = columns(source.points, rows, ord(mark), COLUMNS)
-            for start, end in pairwise(firsts.tolist()):
+            cells, ends = columns(points, lines, bit)
+            for column in range(COLUMNS):
+                start, end = ends[column], ends[column + 1]
                 if end - start >= fewest:
-                    yield "column", cells[start:end]
+                    groups[names, 0], groups[names, 1] = end - start, _COLUMN
+                    names += 1
+                    spans = np.concatenate((spans, cells[start:end]))
+    return firsts, joined(points, spans, groups[:names], fewest, units)
 
 
 @kernel()
-def columns(points: Points, rows: Spans, mark: int, most: int) -> tuple[Spans, NDArray[np.int64]]:
-    """Start and end of each cell of rows that a mark parts, column by column, and the number of the
-    first cell of each column."""
-    firsts = np.zeros(most + 1, np.int64)
+def columns(points: Points, lines: Spans, bit: int) -> tuple[Spans, NDArray[np.int64]]:
+    """Start and end of each cell of the lines that a delimiter parts, column by column, and the
+    number of the first cell of each column."""
+    mark = _MARKS[bit]
+    firsts = np.zeros(COLUMNS + 1, np.int64)
     out = np.empty((0, 2), np.int64)
     for filling in range(2):
         at = firsts[:-1].copy()
-        for row in range(len(rows)):
-            start = rows[row, 0]
+        for row in range(len(lines)):
+            if not lines[row, _SIGNS] >> bit & 1:
+                continue
+            start, end = lines[row, _START], lines[row, _END]
             column = 0
-            for index in range(start, rows[row, 4] + 1):
-                if column < most and (index == rows[row, 4] or points[index] == mark):
+            for index in range(start, end + 1):
+                if column < COLUMNS and (index == end or points[np.uintp(index)] == mark):
                     if filling:
                         out[at[column], 0] = start
                         out[at[column], 1] = index
@@ -136,74 +164,62 @@ def columns(points: Points, rows: Spans, mark: int, most: int) -> tuple[Spans, N
 
 
 @kernel()
-def line_edges(
-    points: Points,
-    classes: NDArray[np.uint8],
-    short: int,
-    longest: int,
-    fewest: int,
-    going_on: bool,
-) -> tuple[Spans, int]:
+def line_edges(points: Points, fewest: int, going_on: bool) -> tuple[Spans, int]:
     """For each line with a word in it: where its words start and end, the end of the first one, the
     start of the last one, and where it goes on behind a number at its start, and that number (-1:
-    none). A number counts as no first word where another word follows. And its signs: which of
-    | tab , ; : and = part its words, if it has up to `longest` characters; whether it may be one
-    of a list, having up to `short`. Signs that are not
-    shared by so many lines in a row are left out; then the signs of all lines together. With
-    `going_on`, more lines may follow the last ones, and a line without an end have any sign.
+    none), for those of a list. A number counts as no first word where another word follows. And its
+    signs: which of | tab , ; : and = part its words, if it has up to `LONGEST` characters; whether
+    it may be one of a list, having up to `SHORT`. Signs that are not shared by so many lines in a
+    row are left out; then the signs of all lines together. With `going_on`, more lines may follow
+    the last ones, and a line without an end have any sign.
     """
     out = np.empty((16, 8), np.int64)
-    found = words = index = marks = pending = 0
-    first = first_end = last = start = end = body = 0
-    number = -1
-    while index <= len(points):
-        kind = 1
-        if index < len(points):
-            kind = _class(points[np.uintp(index)], classes)
-        if kind == 0:
-            word = index
-            while index < len(points) and _class(points[np.uintp(index)], classes) == 0:
-                index += 1
-            if words:
-                marks |= pending
-            pending = 0
-            words += 1
-            if words == 1:
-                start = first = body = word
-                first_end = index
-                number = _number(points, word, index)
-            elif words == 2 and number >= 0:
-                first, first_end, body = word, index, word
-            last = word
-            end = index
+    found = begin = 0
+    length = len(points)
+    while begin < length:
+        stop = begin
+        while stop < length and points[np.uintp(stop)] != 10:
+            stop += 1
+        start, end = _ends_of_words(points, begin, stop)
+        begin = stop + 1
+        if start == end:
             continue
-        index += 1
-        if kind >= 3:
-            pending |= 1 << (kind - 3)
-        elif kind == 1:
-            if words:
-                if found == len(out):
-                    out = grown(out)
-                if words == 1:
-                    number = -1
-                size = end - start
-                if going_on and index > len(points):
-                    marks = 63
-                signs = marks if size <= longest else 0
-                if size <= short:
-                    signs |= 64
-                out[found, 0] = start
-                out[found, 1] = first
-                out[found, 2] = first_end
-                out[found, 3] = last
-                out[found, 4] = end
-                out[found, 5] = body
-                out[found, 6] = number
-                out[found, 7] = signs
-                found += 1
-            words = marks = pending = 0
-            number = -1
-            together = 0
+        if found == len(out):
+            out = grown(out)
+        size, signs = end - start, 0
+        first, first_end, last, number = start, start, end, -1
+        if size <= SHORT:
+            signs = _LIST
+            while first_end < end and _class(points[np.uintp(first_end)]) == _LETTER:
+                first_end += 1
+            while last > start and _class(points[np.uintp(last - 1)]) == _LETTER:
+                last -= 1
+            if first_end < end:
+                number = _number(points, first, first_end)
+            if number >= 0:
+                first = first_end
+                while _class(points[np.uintp(first)]) != _LETTER:
+                    first += 1
+                first_end = first
+                while first_end < end and _class(points[np.uintp(first_end)]) == _LETTER:
+                    first_end += 1
+        if size <= LONGEST:
+            for index in range(start, end):
+                kind = _class(points[np.uintp(index)])
+                if kind >= _DELIMITER:
+                    signs |= 1 << (kind - _DELIMITER)
+            if going_on and stop == length:
+                signs |= _LIST - 1
+        out[found, _START] = start
+        out[found, _FIRST] = first
+        out[found, _FIRST_END] = first_end
+        out[found, _LAST] = last
+        out[found, _END] = end
+        out[found, _BODY] = first
+        out[found, _NUMBER] = number
+        out[found, _SIGNS] = signs
+        found += 1
+    together = 0
     for bit in range(7):
         row = 0
         for line in range(found + 1):
@@ -220,9 +236,19 @@ def line_edges(
 
 
 @kernel(inline=True)
-def _class(point: int, classes: NDArray[np.uint8]) -> Int:
+def _ends_of_words(points: Points, start: int, end: int) -> tuple[int, int]:
+    """Where the first word of a line begins and its last one ends; equal without one."""
+    while start < end and _class(points[np.uintp(start)]) != _LETTER:
+        start += 1
+    while end > start and _class(points[np.uintp(end - 1)]) != _LETTER:
+        end -= 1
+    return start, end
+
+
+@kernel(inline=True)
+def _class(point: Int) -> Int:
     if point < 128:
-        return np.int64(classes[np.uintp(point)])
+        return np.int64(_CLASSES[np.uintp(point)])
     letter = point >= 0xC0 and not 0x2000 <= point < 0x2C00 and not 0x3000 <= point < 0x3040
     return np.int64(0 if letter else 2)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from guardrail.jit import kernel
 from guardrail.views.decoding import as_text
 from guardrail.views.encodings import CONTEXT
-from guardrail.views.signs import SIGNS
+from guardrail.views.tallies import SIGNS
 from guardrail.views.view import Int, Points, Source, View
 from guardrail.views.weights import reads
 

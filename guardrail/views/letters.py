@@ -30,7 +30,7 @@ from guardrail.views.blocks import (
     weigh,
 )
 from guardrail.views.encodings import shifted
-from guardrail.views.view import Kind, Points, Source, View, pick
+from guardrail.views.view import Kind, Points, Source, View, pick, string
 from guardrail.views.weights import EDGE, LATIN, SCALE, tables
 
 Signs = NDArray[np.uint8]
@@ -368,8 +368,30 @@ def turned(source: Source, start: int, end: int, kind: Kind) -> Iterator[View]:
 
 def word_order(source: Source, start: int, end: int) -> View:
     """The words of a stretch from the last to the first."""
-    order = turned_places(source.points, start, end)[1, ::-1]
-    return pick(source, order, ORDERS[-1], "layout")
+    points, starts = words_turned(source.points, start, end)
+    text = string(points, source.text.isascii())
+    return View(ORDERS[-1], text, starts, starts + np.uint32(1), "layout")
+
+
+@kernel()
+def words_turned(points: Points, start: int, end: int) -> NDArray[np.uint32]:
+    """The words of a stretch, from the last to the first, and their places."""
+    out = np.empty((2, end - start), np.uint32)
+    at = 0
+    last = end
+    for index in range(end - 1, start - 2, -1):
+        if index >= start and not _is_blank(points[np.uintp(index)]):
+            continue
+        for place in range(index + 1, last):
+            out[0, np.uintp(at)] = points[np.uintp(place)]
+            out[1, np.uintp(at)] = place
+            at += 1
+        if index >= start:
+            out[0, np.uintp(at)] = points[np.uintp(index)]
+            out[1, np.uintp(at)] = index
+            at += 1
+        last = index
+    return out
 
 
 @kernel(inline=True)

@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import grown, kernel
-from guardrail.views.signs import PIECES
-from guardrail.views.view import Points, Source, Spans, View, join
-
-# Longer pieces are long enough by themselves.
-LONGEST_PIECE = 100
+from guardrail.views.pieces import UNITS, Groups, join, joined
+from guardrail.views.tallies import LONGEST_PIECE, PIECES
+from guardrail.views.view import Points, Source, View
 
 # What marks pieces, as numbered by the kernel; a string before a colon is a key.
 _NAMES = (
@@ -28,6 +26,8 @@ _NAMES = (
     "comments",
     "comments",
     "comments",
+    "keys",
+    "values",
 )
 (
     _DOUBLE,
@@ -42,34 +42,67 @@ _NAMES = (
     _DASHES,
     _SLASH_STAR,
     _HTML,
-) = range(12)
-_KEY = 12
+    _KEY,
+    _VALUE,
+) = range(14)
+
+# Which characters begin or end pieces or the lines that they stand in.
+_ACTS = np.zeros(128, np.bool_)
+_ACTS[[ord(char) for char in "\n\"'`*([)]><#/-"]] = True
 
 
 def find_marked(source: Source) -> Iterator[View]:
     """Views of the pieces in one kind of mark each."""
-    yield from join(source, _groups(source, PIECES), PIECES)
+    yield from join(source, marked_groups(source.points, PIECES, UNITS), _NAMES)
 
 
 def open_marks(source: Source) -> Iterator[View]:
     """What `find_marked` may find when the text goes on: the pieces that there are."""
-    return join(source, _groups(source, 1), 1, 1)
+    return join(source, marked_groups(source.points, 1, 1), _NAMES)
 
 
-def _groups(source: Source, fewest: int) -> list[tuple[str, Spans]]:
-    pieces = marked_pieces(source.points, LONGEST_PIECE)
-    kinds = pieces[:, 0]
-    counts = np.bincount(kinds, minlength=_KEY + 1).tolist()
-    groups: list[tuple[str, Spans]] = []
-    if counts[_DOUBLE] and counts[_KEY] and counts[_DOUBLE] + counts[_KEY] >= fewest:
-        groups += (("keys", pieces[kinds == _KEY, 1:]), ("values", pieces[kinds == _DOUBLE, 1:]))
-    kinds[kinds == _KEY] = _DOUBLE
-    counts[_DOUBLE] += counts.pop()
-    for kind, count in enumerate(counts):
-        tags = kind == _TAG and max(source.text.count("</"), source.text.count("-->")) < fewest
-        if count >= fewest and not tags:
-            groups.append((_NAMES[kind], pieces[kinds == kind, 1:]))
-    return groups
+@kernel()
+def marked_groups(points: Points, fewest: int, units: int) -> Groups:
+    """The pieces in one kind of mark each, if there are enough; see `joined`. Strings of JSON are
+    keys, and values, and all of them."""
+    pieces, counts = marked_pieces(points, LONGEST_PIECE)
+    chosen = np.zeros(14, np.bool_)
+    every = counts[_DOUBLE] + counts[_KEY]
+    if counts[_DOUBLE] and counts[_KEY] and every >= fewest:
+        chosen[_KEY] = chosen[_VALUE] = True
+    counts[_VALUE] = counts[_DOUBLE]
+    counts[_DOUBLE] = every
+    for kind in range(_KEY):
+        chosen[kind] = counts[kind] >= fewest
+    if chosen[_TAG] and not has_tags(points, fewest):
+        chosen[_TAG] = False
+    size = found = number = 0
+    for kind in range(14):
+        size += counts[kind] * chosen[kind]
+        found += chosen[kind]
+    spans, groups = np.empty((size, 2), np.int64), np.empty((found, 2), np.int64)
+    size = 0
+    for kind in (12, 13, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11):
+        if not chosen[kind]:
+            continue
+        groups[number, 0], groups[number, 1] = counts[kind], kind
+        number += 1
+        for row in range(len(pieces)):
+            own = _DOUBLE if kind == _VALUE else kind
+            if pieces[row, 0] == own or (kind == _DOUBLE and pieces[row, 0] == _KEY):
+                spans[size, 0], spans[size, 1] = pieces[row, 1], pieces[row, 2]
+                size += 1
+    return joined(points, spans, groups, fewest, units)
+
+
+@kernel()
+def has_tags(points: Points, fewest: int) -> bool:
+    """Whether there are so many tags or comments of HTML."""
+    tags = comments = 0
+    for index in range(2, len(points)):
+        tags += points[index] == 47 and points[index - 1] == 60
+        comments += points[index] == 62 and points[index - 1] == 45 and points[index - 2] == 45
+    return max(tags, comments) >= fewest
 
 
 @kernel(inline=True)
@@ -91,9 +124,9 @@ def _is(points: Points, index: int, point: int) -> bool:
 
 
 @kernel()
-def marked_pieces(points: Points, longest: int) -> NDArray[np.int64]:
+def marked_pieces(points: Points, longest: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of the kind of mark (or `_KEY`), start and end of each piece of up to so many
-    characters, kind by kind no two of which overlap."""
+    characters, kind by kind no two of which overlap; and how many of each kind there are."""
     out = np.empty((64, 3), np.int64)
     found = 0
     length = len(points)
@@ -101,8 +134,8 @@ def marked_pieces(points: Points, longest: int) -> NDArray[np.int64]:
     after = np.zeros(12, np.int64)
     opened = np.full(12, -1, np.int64)
     for index in range(length):
-        point = points[index]
-        if point > 96:
+        point = points[np.uintp(index)]
+        if point >= 128 or not _ACTS[point]:
             continue
         if found + 2 > len(out):
             out = grown(out)
@@ -167,7 +200,10 @@ def marked_pieces(points: Points, longest: int) -> NDArray[np.int64]:
             found = _comment(points, index, _DASHES, 2, longest, after, out, found)
         elif point == 47 and _is(points, index + 1, 42):
             found = _comment(points, index, _SLASH_STAR, 2, longest, after, out, found)
-    return out[:found]
+    counts = np.zeros(14, np.int64)
+    for row in range(found):
+        counts[out[row, 0]] += 1
+    return out[:found], counts
 
 
 @kernel(inline=True)

@@ -13,14 +13,31 @@ from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.views.blocks import FOREIGN, block_signs, is_foreign
+from guardrail.views.dense import (
+    FEWEST_BYTES,
+    FEWEST_SIGNS,
+    LONGEST_NAME,
+    is_dense,
+    uuencoded_lines,
+)
+from guardrail.views.tallies import (
+    PIECES,
+    RARE,
+    ROOM,
+    has_escapes,
+    has_leet,
+    has_many_escapes,
+    has_marks,
+    tally,
+)
 from guardrail.views.view import Int, Points
-from guardrail.views.weights import EDGE, LATIN, SCALE, tables
+from guardrail.views.weights import EDGE, LATIN, SCALE, Kinds, Weights, reads_as_words, tables
 from guardrail.views.words import (
+    AGAIN,
     LETTER_BITS,
     Packed,
-    is_repeated,
-    sentences_backward,
     signs_of_words,
+    stops_backward,
     word_tables,
 )
 
@@ -29,7 +46,7 @@ from guardrail.views.words import (
 # one character between all others; what is not ASCII; lines of a list or a table; pieces in marks;
 # words in reverse, that spell letters, or with letters glued on; signs for letters;
 # many characters without a blank; letters of other scripts; words again and again; numbers from
-# 1 on.
+# 1 on; lines that tell their length.
 (
     CODES,
     ESCAPES,
@@ -46,16 +63,11 @@ from guardrail.views.words import (
     SCRIPTS,
     REPEATS,
     COUNTS,
-) = (1 << n for n in range(15))
+    UUENCODED,
+) = (1 << n for n in range(16))
 
 # 12 bytes of hexadecimal, 15 of base32, 18 of base64: two or three words.
 SHORTEST = 24
-# Escapes that are worth a look although they say nothing.
-MANY = 12
-# Signs for letters that are worth a look.
-SIGNS = 6
-# Pieces that may hold a passage together: with fewer, the pieces are long enough by themselves.
-PIECES = 8
 # Numbers from 1 on, before what stands between them is put together.
 COUNTED = 12
 # Longer lines are no list, and long enough to be found without those that go on where they end;
@@ -69,7 +81,6 @@ _STEP, _STEPS = 8, 6
 _ALIKE = 13
 # Steps with a digit in each, or with signs of Morse code and no letter, that make a row.
 _ROW = 4
-
 # Steps without a blank that are worth a look.
 _UNBROKEN_STEPS = 4
 
@@ -78,7 +89,9 @@ _UNBROKEN_STEPS = 4
 _DIGIT, _SHIFTED_DIGIT, _SHIFTED = EDGE + 1, EDGE + 2, EDGE + 3
 _KIND = 31
 # And else, as bits.
-_CODE, _WORD, _NUMERIC, _MORSE, _DELIMITER, _SHOWN = (1 << n for n in range(5, 11))
+_CODE, _WORD, _NUMERIC, _MORSE, _DELIMITER, _SHOWN, _RARE, _STOP, _NEWLINE = (
+    1 << n for n in range(5, 14)
+)
 # Fields of a packed weight, 16 bits each: as language; in its order; 1 for each pair; 1 for what
 # ROT47 makes of a small letter.
 _FIELD = 16
@@ -98,6 +111,9 @@ def _classes() -> NDArray[np.uint16]:
         classes[point] |= _MORSE * (char in "-._·")
         classes[point] |= _SHOWN * (32 < point < 127)
         classes[point] |= _DELIMITER * (char in "|\t,;:=")
+        classes[point] |= _RARE * (char in RARE)
+        classes[point] |= _STOP * (char in ".?")
+        classes[point] |= _NEWLINE * (char == "\n")
     return classes
 
 
@@ -118,7 +134,8 @@ def _pairs() -> NDArray[np.int64]:
 def signs_of(points: NDArray[np.uint8] | Points) -> int:
     """The signs of a text as bits; its code points come as bytes where it is ASCII, and else with
     look-alikes in plain letters."""
-    signs = look(points, _classes(), _pairs(), *word_tables())
+    known = tables()
+    signs = look(points, _classes(), _pairs(), known.kinds, known.language, *word_tables())
     return signs | WIDE if points.itemsize > 1 else signs
 
 
@@ -147,30 +164,33 @@ def look(
     points: NDArray[np.uint8] | Points,
     classes: NDArray[np.uint16],
     pairs: NDArray[np.int64],
+    kinds: Kinds,
+    language: Weights,
     keys: Packed,
     word_classes: NDArray[np.int16],
     endings: NDArray[np.int16],
     word_order: NDArray[np.int8],
 ) -> int:
-    """In steps; nothing in the inner loop but the ends of lines hangs on what a character is, as a
-    wrong guess of the processor costs more than all that is done with one."""
+    """In steps; nothing in the inner loop hangs on what a character is, as a wrong guess of the
+    processor costs more than all that is done with one. What is rare is looked at in those steps
+    that have some of it."""
     signs = 0
-    counts = np.zeros(128, np.int32)
+    tallies = np.zeros(ROOM, np.int32)
+    rows = np.zeros(7, np.int64)
     length = len(points)
     before = np.int64(EDGE)
-    last = last_but_one = np.int64(-1)
     language_before = order_before = 10.0
     weight = np.int64(0)
-    alike = steps = 0
+    steps = 0
     all_foreign: Int = 0
     foreign = delimiters = np.int64(0)
-    all_code = False
+    all_code = backward = may_be_lines = False
     numbers = morse = unbroken = 0
-    line = lists = columns = most_lines = 0
+    line = coded = lines = 0
     # Words: one is written at each character, and stays where it ends.
     packed = np.empty(length + 2, np.int64)
     firsts = np.empty(length + 2, np.uint8)
-    words = word = inside = np.int64(0)
+    words = word = np.int64(0)
     first = np.int64(EDGE)
     start = 0
     while start < length:
@@ -184,40 +204,43 @@ def look(
             kind = info & _KIND
             weight += pairs[np.uintp(before << 5 | kind)]
             before = kind
-            letter = np.int64(kind < EDGE)
             packed[np.uintp(words)] = word
             firsts[np.uintp(words)] = first
-            words += inside & (1 - letter)
-            first = kind + (first - kind) * inside
-            word = (word << LETTER_BITS | kind + 1) * letter
-            inside = letter
-            if point < 128:
-                counts[np.uintp(point)] += 1
-            elif point >= LATIN:
+            words += np.int64(word != 0) & np.int64(kind >= EDGE)
+            first = first if word else kind
+            word = word << LETTER_BITS | kind + 1 if kind < EDGE else np.int64(0)
+            if point >= LATIN:
                 foreign += is_foreign(point)
-            alike += point == last_but_one
-            last_but_one = last
-            last = point
-            if point == 10:
-                size = _trimmed(points, line, index, classes)
-                line = index + 1
-                if size:
-                    delimiters |= some
-                    lists = lists + 1 if size <= SHORT else 0
-                    columns = columns + 1 if size <= LONGEST and delimiters & _DELIMITER else 0
-                    most_lines = max(most_lines, lists, columns)
+        if some & (_RARE | _NUMERIC | _STOP):
+            for index in range(start, end):
+                point = np.int64(points[np.uintp(index)])
+                if point < 128 and classes[np.uintp(point)] & (_RARE | _NUMERIC):
+                    tally(points, index, tallies)
+                elif point == 46 or point == 63:
+                    backward = backward or stops_backward(points, index)
+        if some & _NEWLINE:
+            for index in range(start, end):
+                if points[np.uintp(index)] == 10:
+                    lines = _more_lines(points, line, index, delimiters, classes, rows, lines)
+                    line = index + 1
                     delimiters = np.int64(0)
-        delimiters |= some
+                delimiters |= _info(points[np.uintp(index)], classes)
+        else:
+            delimiters |= some
         # A run of three steps less one character holds two steps.
         if every & _CODE:
-            if all_code:
-                signs |= CODES
+            if all_code and start >= coded:
+                coded = run_end(points, start, classes, _CODE)
+                if is_code(points, start, coded, classes, kinds, language):
+                    signs |= CODES
             all_code = True
         else:
             all_code = False
         unbroken = unbroken + 1 if every & _SHOWN else 0
         if unbroken == _UNBROKEN_STEPS:
-            signs |= UNBROKEN
+            may_be_lines = True
+            if may_be_dense(points, start, classes):
+                signs |= UNBROKEN
         if some & _NUMERIC:
             numbers += 1
             if numbers >= _ROW:
@@ -236,53 +259,123 @@ def look(
             middle, rest = _field(rest)
             count, shifted = _field(rest)
             scale = 1.0 / (max(count, 1) * SCALE)
-            language, order = low * scale, middle * scale
+            as_language, order = low * scale, middle * scale
             sign: Int = block_signs(
-                language, order, language_before, order_before, count, shifted, foreign
+                as_language, order, language_before, order_before, count, shifted, foreign
             )[0]
             if sign:
                 signs |= LETTERS
-            if alike >= _ALIKE and _alternate(points, start, end):
+            if _alternate(points, start, end):
                 signs |= LETTERS | SPACED
-            language_before, order_before = language, order
+            language_before, order_before = as_language, order
             all_foreign += foreign
             weight = np.int64(0)
             foreign = np.int64(0)
-            alike = steps = 0
+            steps = 0
         start = end
     packed[np.uintp(words)] = word
     firsts[np.uintp(words)] = first
-    words += inside
+    words += np.int64(word != 0)
     word_signs, _ = signs_of_words(
         packed[:words], firsts[:words], keys, word_classes, endings, word_order, False
     )
-    if is_repeated(packed[:words]):
+    if word_signs & ~AGAIN or backward:
+        signs |= WORDS
+    if word_signs & AGAIN:
         signs |= REPEATS
-    digits = counts[49] >= 5
+    if _more_lines(points, line, length, delimiters, classes, rows, lines) >= PIECES:
+        signs |= LINES
+    digits = tallies[49] >= 5
     for digit in range(50, 58):
-        digits = digits and counts[digit] > 0
+        digits = digits and tallies[digit] > 0
     if digits and counts_on(points):
         signs |= COUNTS
-    if word_signs or sentences_backward(points):
-        signs |= WORDS
-    size = _trimmed(points, line, length, classes)
-    most_lines += 0 < size <= LONGEST
-    if most_lines >= PIECES:
-        signs |= LINES
+    # As far as look-alikes are no other signs.
+    if may_be_lines and (points.itemsize > 1 or len(uuencoded_lines(points, FEWEST_BYTES))):
+        signs |= UUENCODED
     if all_foreign >= FOREIGN:
         signs |= SCRIPTS
-    if counts[37] or counts[38] or counts[92] or counts[61]:
+    if has_escapes(tallies):
         signs |= ESCAPES
-        if max(counts[37], counts[35], counts[92]) >= MANY:
-            signs |= DENSE
-    if counts[33] + counts[36] + counts[43] + counts[64] + counts[124] >= SIGNS:
+    if has_many_escapes(tallies):
+        signs |= DENSE
+    if has_leet(tallies):
         signs |= LEET
-    # Two marks a piece but for brackets and comments.
-    if max(counts[34], counts[39], counts[96], counts[47], counts[45]) >= 2 * PIECES:
-        signs |= MARKS
-    if max(counts[42], counts[40], counts[91], counts[60], counts[35]) >= PIECES:
+    if has_marks(tallies):
         signs |= MARKS
     return signs
+
+
+@kernel()
+def is_code(
+    points: NDArray[np.uint8] | Points,
+    inside: int,
+    end: int,
+    classes: NDArray[np.uint16],
+    kinds: Kinds,
+    language: Weights,
+) -> bool:
+    """Whether the run of a code around a place is long enough and no words. Look-alikes next to one
+    lengthen it here and not there, where words are told."""
+    start = inside
+    while start > 0 and _info(points[np.uintp(start - 1)], classes) & _CODE:
+        start -= 1
+    if end - start < SHORTEST:
+        return False
+    while end < len(points) and points[np.uintp(end)] == 61:
+        end += 1
+    return points.itemsize > 1 or not reads_as_words(points, start, end, kinds, language)
+
+
+@kernel()
+def may_be_dense(
+    points: NDArray[np.uint8] | Points, inside: int, classes: NDArray[np.uint16]
+) -> bool:
+    """Whether the run of printable characters around a place may be one of base85."""
+    start, end = inside, run_end(points, inside, classes, _SHOWN)
+    while start > 0 and _info(points[np.uintp(start - 1)], classes) & _SHOWN:
+        start -= 1
+    long = end - start >= LONGEST_NAME
+    return points.itemsize > 1 or (long and is_dense(points, start, end, FEWEST_SIGNS))
+
+
+@kernel(inline=True)
+def run_end(
+    points: NDArray[np.uint8] | Points, start: int, classes: NDArray[np.uint16], bit: int
+) -> int:
+    while start < len(points) and _info(points[np.uintp(start)], classes) & bit:
+        start += 1
+    return start
+
+
+@kernel()
+def _more_lines(
+    points: NDArray[np.uint8] | Points,
+    start: int,
+    end: int,
+    delimiters: Int,
+    classes: NDArray[np.uint16],
+    rows: NDArray[np.int64],
+    most: int,
+) -> int:
+    """How many lines in a row so far may be a list, or rows that one delimiter parts, with one more
+    line that has words. `rows`: how many up to here for each delimiter, and for lists."""
+    while start < end and not _info(points[np.uintp(start)], classes) & _WORD:
+        start += 1
+    while end > start and not _info(points[np.uintp(end - 1)], classes) & _WORD:
+        end -= 1
+    if start == end:
+        return most
+    shown = np.int64(end - start <= SHORT) << 6
+    if delimiters & _DELIMITER and end - start <= LONGEST:
+        for index in range(start, end):
+            point = points[np.uintp(index)]
+            for number, delimiter in enumerate((124, 9, 44, 59, 58, 61)):
+                shown |= np.int64(point == delimiter) << number
+    for number in range(7):
+        rows[number] = (rows[number] + 1) * (shown >> number & 1)
+        most = max(most, rows[number])
+    return most
 
 
 @kernel()
@@ -302,24 +395,11 @@ def counts_on(points: NDArray[np.uint8] | Points) -> bool:
 
 
 @kernel(inline=True)
-def _trimmed(
-    points: NDArray[np.uint8] | Points, start: int, end: int, classes: NDArray[np.uint16]
-) -> int:
-    """The length of a line from its first word to its last, or 0."""
-    while start < end and not _info(points[np.uintp(start)], classes) & _WORD:
-        start += 1
-    while end > start and not _info(points[np.uintp(end - 1)], classes) & _WORD:
-        end -= 1
-    return end - start
-
-
-@kernel(inline=True)
 def _alternate(points: NDArray[np.uint8] | Points, start: int, end: int) -> bool:
     """Whether characters that were weighed together, up to these, are equal to the last but one and
     not to the last in such numbers."""
     count = 0
     for index in range(max(start - _STEP * (_STEPS - 1), 2), end):
         point = points[np.uintp(index)]
-        if point == points[np.uintp(index - 2)] and point != points[np.uintp(index - 1)]:
-            count += 1
+        count += (point == points[np.uintp(index - 2)]) & (point != points[np.uintp(index - 1)])
     return count >= _ALIKE

@@ -17,8 +17,9 @@ from guardrail.jit import kernel
 from guardrail.views.between import PIECE
 from guardrail.views.blocks import LANGUAGE, ORDER, PAIRS, START, weigh
 from guardrail.views.layout import open_layouts
-from guardrail.views.marks import LONGEST_PIECE, open_marks
+from guardrail.views.marks import open_marks
 from guardrail.views.signs import COUNTED
+from guardrail.views.tallies import LONGEST_PIECE
 from guardrail.views.view import Points, Source, View
 from guardrail.views.weights import SCALE, Kinds, Weights, tables
 from guardrail.views.wordings import open_words

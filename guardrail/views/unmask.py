@@ -32,7 +32,7 @@ Family = Callable[[Source], Iterator[View]]
 FAMILIES: tuple[tuple[int, Family], ...] = (
     (signs.CODES, find_encodings),
     (signs.UNBROKEN, find_base85),
-    (signs.UNBROKEN, find_uuencoded),
+    (signs.UUENCODED, find_uuencoded),
     (signs.ESCAPES, find_escapes),
     (signs.DENSE, find_changed_escapes),
     (signs.NUMBERS, find_numerals),

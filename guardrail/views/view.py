@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -24,9 +23,9 @@ GAP = " "
 SEAM = "\n\n"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen, as `CanonicalText`
 class View:
-    """What a reader of a disguised text sees.
+    """What a reader of a disguised text sees. Nobody changes it.
 
     `text` has n code points; `starts` and `ends` (uint32, shape (n,)) are the half-open range of
     the text it was derived from that each of them came from, never empty. `name` says how, and
@@ -207,94 +206,21 @@ class Draft:
         return View(name, "".join(self._texts), starts, ends, kind)
 
 
+def string(points: Points, is_ascii: bool = False) -> str:
+    """Code points as a string; at once where they are known to be ASCII."""
+    if is_ascii:
+        return points.astype(np.uint8).tobytes().decode("ascii")
+    return points.tobytes().decode("utf-32-le", "surrogatepass")
+
+
 def pick(source: Source, places: NDArray[np.int64], name: str, kind: Kind) -> View:
     """The code points of the source at `places`, in that order."""
-    text = source.points[places].tobytes().decode("utf-32-le", "surrogatepass")
+    text = string(source.points[places], source.text.isascii())
     starts = places.astype(np.uint32)
     return View(name, text, starts, starts + np.uint32(1), kind)
 
 
-# Letters and digits that a detector of passages needs at least.
-UNITS = 27
-# Digits and signs of Morse code without which numbers say nothing in pieces.
-NUMERIC = 12
-
 Spans = NDArray[np.int64]
-
-
-def join(
-    source: Source, groups: Sequence[tuple[str, Spans]], fewest: int, units: int = UNITS
-) -> Iterator[View]:
-    """For each group, named, its pieces of the source (start and end in two columns), a blank
-    behind each, which belongs to the end of the piece; nothing where they are too few or have too
-    few letters and digits, or stand together anyway."""
-    if not groups:
-        return
-    sizes = np.array([len(spans) for _, spans in groups])
-    every = np.concatenate([spans for _, spans in groups])
-    points, starts, found = _joined(source.points, every, sizes, ord(GAP))
-    text = points.tobytes().decode("utf-32-le", "surrogatepass")
-    ends = starts + np.uint32(1)
-    for (name, _), (first, last, apart, there, numeric) in zip(groups, found.tolist(), strict=True):
-        if apart >= fewest - 1 and there >= units:
-            part = slice(first, last)
-            plain = numeric < NUMERIC
-            yield View(name, text[part], starts[part], ends[part], "layout", plain=plain)
-
-
-@kernel(inline=True)
-def _counts(point: int) -> bool:
-    return point >= 0xC0 or 48 <= point <= 57 or 65 <= point <= 90 or 97 <= point <= 122
-
-
-@kernel()
-def _joined(
-    points: Points, spans: Spans, sizes: NDArray[np.int64], gap: int
-) -> tuple[Points, Offsets, Spans]:
-    """The pieces with a letter or digit in them, and where each code point was. For each group:
-    where it starts and ends in that; how often letters or digits stand between two of its pieces,
-    how many are in them, and how many digits and signs of Morse code."""
-    size = len(spans)
-    for index in range(len(spans)):
-        size += spans[index, 1] - spans[index, 0]
-    out = np.empty(size, np.uint32)
-    starts = np.empty(size, np.uint32)
-    found = np.zeros((len(sizes), 5), np.int64)
-    at = index = 0
-    for group in range(len(sizes)):
-        found[group, 0] = at
-        units = apart = numeric = 0
-        last = -1
-        for _ in range(sizes[group]):
-            start, end = spans[index, 0], spans[index, 1]
-            index += 1
-            first, before = at, units
-            for place in range(start, end):
-                point = points[place]
-                out[at] = point
-                starts[at] = place
-                units += _counts(point)
-                numeric += 45 <= point <= 57 or point == 95 or point >= 0xB7
-                at += 1
-            if units == before:
-                at = first
-                continue
-            out[at] = gap
-            starts[at] = max(end, 1) - 1
-            at += 1
-            if last > start:
-                apart += 1
-            elif last >= 0:
-                for place in range(last, start):
-                    if _counts(points[place]):
-                        apart += 1
-                        break
-            last = end
-        found[group, 1] = at
-        found[group, 2] = apart
-        found[group, 3] = units
-        found[group, 4] = numeric
-    return out[:at], starts[:at], found
 
 
 def through(outer: View, inner: View) -> View:

@@ -79,6 +79,23 @@ def _mean(points: Points, kinds: Kinds, language: Weights) -> float:
     return weight / max(pairs, 1)
 
 
+@kernel()
+def reads_as_words(
+    points: NDArray[np.uint8] | Points, start: int, end: int, kinds: Kinds, language: Weights
+) -> bool:
+    """Whether a run is a path, a name or the like: letters, most of them next to one another, that
+    weigh as language does. Those of codes weigh less than -1.5 a pair, whatever they hold."""
+    weight = pairs = 0
+    before = np.int64(EDGE)
+    for index in range(start, end):
+        kind = np.int64(kinds[points[index]])
+        if kind != EDGE and before != EDGE:
+            weight += language[before, kind]
+            pairs += 1
+        before = kind
+    return 2 * pairs > end - start and weight > READS * SCALE * pairs
+
+
 # What the first letters of a text weigh on the average, of so many or more: as a bound that is
 # seldom passed, since what is meant to read goes up and down before it comes to its average.
 _MAY_READ, _FEW = -0.3, 16

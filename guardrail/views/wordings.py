@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from guardrail.jit import kernel
 from guardrail.views.letters import word_order
 from guardrail.views.pig_latin import pig_latin
-from guardrail.views.view import Draft, Points, Source, View, pick
+from guardrail.views.view import Draft, Points, Source, Spans, View, pick
 from guardrail.views.weights import Kinds, tables
 from guardrail.views.words import (
     FIRST,
@@ -43,13 +43,12 @@ _SPELT = re.compile(rf"(?i)\b(?:x-ray|{'|'.join(SPELLING)})\b")
 
 def find_words(source: Source) -> Iterator[View]:
     """Views of stretches whose words stand in reverse, spell letters or have letters glued on."""
-    packed, firsts, words = split_words(source.letters, tables().kinds)
-    signs, marks = signs_of_words(packed, firsts, *word_tables(), True)
-    if signs & ORDER:
-        for first, last in stretches(marks, ORDER).tolist():
-            first, last = max(first - AROUND, 0), min(last + AROUND, len(words))
-            yield word_order(source, int(words[first, 0]), int(words[last - 1, 1]))
-    if len(words) and sentences_backward(source.letters):
+    packed, words, signs, marks, turned, backward = words_seen(
+        source.letters, tables().kinds, *word_tables()
+    )
+    for first, last in turned.tolist():
+        yield word_order(source, int(words[first, 0]), int(words[last - 1, 1]))
+    if len(words) and backward:
         yield word_order(source, int(words[0, 0]), int(words[-1, 1]))
     if signs & NATO:
         for first, last in stretches(marks, NATO).tolist():
@@ -65,6 +64,26 @@ def find_words(source: Source) -> Iterator[View]:
                         and (places := pig_latin(source, words[first:last])) is not None
                     ):
                         yield pick(source, places, "pig Latin", "letters")
+
+
+@kernel()
+def words_seen(
+    letters: NDArray[np.uint8] | Points,
+    kinds: Kinds,
+    keys: Packed,
+    classes: NDArray[np.int16],
+    endings: NDArray[np.int16],
+    order: NDArray[np.int8],
+) -> tuple[Packed, Spans, int, NDArray[np.uint8], Spans, bool]:
+    """Words, packed, and where they stand; their signs and those of each; stretches in reverse with
+    the words around them; and whether a full stop says that all are in reverse."""
+    packed, firsts, words = split_words(letters, kinds)
+    signs, marks = signs_of_words(packed, firsts, keys, classes, endings, order, True)
+    turned = stretches(marks, ORDER)
+    for row in range(len(turned)):
+        turned[row, 0] = max(turned[row, 0] - AROUND, 0)
+        turned[row, 1] = min(turned[row, 1] + AROUND, len(words))
+    return packed, words, signs, marks, turned, sentences_backward(letters)
 
 
 def open_words(source: Source) -> int:

@@ -188,7 +188,7 @@ def test_the_manifest_of_another_index_is_refused(copied: Path, foreign: Path) -
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("format_version", 9, "has format 9, this program reads format 4; use the program"),
+        ("format_version", 9, "has format 9, this program reads format 5; use the program"),
         ("canonical_version", 2, "canonical text of version 2, this program makes version 1"),
     ],
 )

@@ -247,3 +247,14 @@ def test_other_scripts_are_turned_round_once() -> None:
 def test_clean_prose_has_no_views() -> None:
     assert unmask(" ".join([HOST.strip()] * 8)) is None
     assert unmask("") is None
+
+
+def test_groups_of_a_code_end_where_they_end() -> None:
+    """Padding cost the row three characters, and one that was shorter than that was a failure."""
+    code = b64(PASSAGE[:76])
+    grouped = " ".join(code[at : at + 4] for at in range(0, len(code), 4))
+    views = [view.text for view in seen_in(f"{HOST}\n{grouped} \n{HOST}", PASSAGE[:76])]
+    assert any(PASSAGE[:76] in text for text in views)
+    data = PASSAGE.encode()
+    dump = "\n".join(f"{at:08x}: {data[at : at + 16].hex(' ', 2)}" for at in range(0, 176, 16))
+    unmask(f"{HOST}\n{dump}\n{HOST}")
