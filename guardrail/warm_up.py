@@ -12,6 +12,7 @@ import base64
 import binascii
 import codecs
 import json
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -88,6 +89,19 @@ def _responses(text: str) -> list[str]:
         "\n".join(f"{number}. {word}" for number, word in enumerate(words)),
         "\n".join(f"| a{number} | {word} | fine |" for number, word in enumerate(words)),
         "\n".join(f'a{number} = "{word}"  # {word}' for number, word in enumerate(words)),
+    ]
+    plain += [
+        # Letters of words in another order, and syllables; words joined; keys of several shifts.
+        " ".join(word[1:] + word[0] for word in words),
+        re.sub("([aeiou])", r"ob\1", text),
+        text.replace(" ", "x"),
+        "".join(
+            chr((ord(letter) - 97 + place) % 26 + 97) for place, letter in enumerate(text.lower())
+        ),
+        "".join(text.replace(" ", "")[place::4] for place in range(4)),
+        # Every second word, and second words of lines.
+        " ".join(f"{word} {other}" for word, other in zip(words, words[::-1], strict=True)),
+        "\n".join(f"line {word} of more" for word in words),
     ]
     # Letters beyond ASCII take another path, and wider arrays.
     return [

@@ -47,6 +47,9 @@ def lists() -> Iterator[str]:
     yield " ".join(string.ascii_lowercase * 2)
     yield " ".join(map(str, range(101)))
     yield " ".join(f"{number:02}" for number in range(61))
+    # Rows of one sign, of any length: zeros of a dump, ruled lines.
+    for sign in string.ascii_lowercase + string.digits:
+        yield sign * (LEAST_UNITS + 1)
 
 
 def main() -> None:

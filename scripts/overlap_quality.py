@@ -51,7 +51,10 @@ def exactness(bench: Bench) -> str:
             verdict = guardrail.check(response)
             there = [f for f in verdict.findings if f.span.start < end and f.span.end > start]
             reach = [f.span for f in there if f.action >= Action.REDACT]
-            if len(canonicalise(span)) < DEFAULT_GRID.bound:
+            # Shorter than what the policy acts on: a sign between blanks is a word to `WORD` alone.
+            plain = canonicalise(span)
+            words = plain.words(0, len(plain))
+            if len(plain) < DEFAULT_GRID.bound or (len(plain) < 48 and words < 12):
                 short += 1
                 continue
             missed += not reach
@@ -81,8 +84,8 @@ def exactness(bench: Bench) -> str:
     head = ["written", "found", "public", "letters covered", "over by more than a word"]
     text = table(head, rows)
     return text + (
-        f"\n\n{len(spans)} spans of 13 to 40 words, of which {short} hold fewer than "
-        f"{DEFAULT_GRID.bound} letters and digits (tables of signs) and are left out; planted in "
+        f"\n\n{len(spans)} spans of 13 to 40 words and signs, of which {short} are shorter than "
+        "what the policy acts on (48 letters and digits, 12 words) and are left out; planted in "
         "real answers, default policy, found means redacted. `public`: let through, as the text "
         "stands in the background that ships (licences, idioms); what it holds is not covered "
         "either. Edited copies may go on into the answer around a span."

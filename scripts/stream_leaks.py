@@ -39,7 +39,7 @@ REFUSING = """
 version: 1
 rules:
   - {name: long, when: {kind: verbatim, min_length: 48}, action: refuse}
-  - {name: near, when: {kind: near-verbatim, min_length: 66}, action: refuse}
+  - {name: near, when: {kind: near-verbatim, min_length: 58}, action: refuse}
   - {name: rest, action: allow}
 """
 Planting = tuple[str, int, int]  # a text, and where what was planted in it starts and ends

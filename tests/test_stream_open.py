@@ -23,7 +23,7 @@ from guardrail.keys import Key
 from guardrail.paced import LONGEST_LATE, LONGEST_OPEN
 from guardrail.policy_file import default_policy, parse_policy
 from guardrail.release import MAX_HELD
-from tests.cases.disguises import HIDDEN, lines
+from tests.cases.disguises import HIDDEN, LONGER, lines
 from tests.cases.evasions import GROUPS, Material
 from tests.cases.pii import CASES as PII
 from tests.cases.secrets import TEMPLATES, fill
@@ -187,6 +187,13 @@ BEGINNINGS: dict[str, Callable[[str], str]] = {
         "first words", "first letters", "emphasis", "every other line", "JSON values", "comments",
         "one word a line, numbered", "keys and words", "numbers between", "a word between",
         "words in reverse", "a letter in front", "letters moved", "numbered and shuffled",
+        "base64 in groups", "base32 in groups", "base64 of each word", "base64 in groups, hyphens",
+        "a dump, as by xxd", "a square", "taps", "keys of a telephone", "bits in words",
+        "names of characters", "parameters", "first letters behind", "halves of words swapped",
+        "a syllable before each vowel", "x for blanks", "a digit for blanks",
+    )},
+    **{name: LONGER[name] for name in (
+        "Vigenère", "each word shifted by one more", "rows of five, read down", "second words",
     )},
     "a syllable in front": lambda text: " ".join(f"ub{word}" for word in text.split()),
     "rows of a program": lambda text: lines(

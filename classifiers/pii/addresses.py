@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from guardrail.classifiers.patterns import PatternRule
+from guardrail.classifiers.pii.reserved import is_government
 
 _NAME = r"[^\W\d_a-zß-öø-ÿ][\w'’.-]{0,24}"
 _PLACE = rf"(?:[ ]{{1,2}}(?:{_NAME}|d[aeiou]s?|del|la|le|les|el|von|am|an|der|den|of|the|sur|sous|nad|pod|na)){{1,5}}"
@@ -43,11 +44,19 @@ _PUBLIC = re.compile(
 )
 
 
+# A year before a clause ("in 2017, the Supreme Court"), and how many times ("2x NL Home Run").
+_NO_NUMBER = re.compile(r"\d+, (?:the|of) |\d+x ")
+
+
 def _street(value: str) -> bool:
     """Neither a specimen, nor what all know, nor all capitals, as SQL is: ROWS BETWEEN 2 PRECEDING
     AND CURRENT ROW."""
-    known = _SPECIMEN.match(value) or _PUBLIC.match(value)
-    return any(map(str.islower, value)) and not known
+    known = _SPECIMEN.match(value) or _PUBLIC.match(value) or is_government(value)
+    return any(map(str.islower, value)) and not (known or _NO_NUMBER.match(value))
+
+
+def _town(value: str) -> bool:
+    return not is_government(value)
 
 
 # What parts the lines of an address, a mail's quote signs included.
@@ -108,7 +117,7 @@ ADDRESSES = (
     PatternRule("unit", "street_address", rf"(?<!\w)(?i:{'|'.join(map(re.escape, _UNITS[:-2]))}) #?\d{{1,5}}[A-Za-z]?\b", 0.65,
                 needs=tuple(f"{unit} {digit}" for unit in _UNITS[:-2] for digit in "#" + _DIGITS), starts=True),
     PatternRule("city_state_zip", "street_address",
-                rf"(?<!\w){_NAME}(?: {_NAME}){{0,3}},?\s{{1,2}}{_STATES},?\s{{1,2}}{_ZIP}(?![\w-])", 0.8, digits=5, reach=80),
+                rf"(?<!\w){_NAME}(?: {_NAME}){{0,3}},?\s{{1,2}}{_STATES},?\s{{1,2}}{_ZIP}(?![\w-])", 0.8, digits=5, reach=80, check=_town),
     PatternRule("uk_postcode", "postal_code",
                 r"(?<![\w-])(?:[A-PR-UWYZ]\d[\dA-HJKPSTUW]?|[A-PR-UWYZ][A-HK-Y]\d[\dABEHMNPRVWXY]?) \d[ABD-HJLNP-UW-Z]{2}(?![\w-])", 0.7,
                 digits=2, starts=True, back=2),

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import date
 from hashlib import sha256
 
+from guardrail.classifiers.pii.reserved import is_specimen_ssn
+
 _SEPARATORS = re.compile(r"[\s./-]+")
 
 
@@ -215,7 +217,7 @@ def us_ssn(value: str) -> bool:
     area, group, serial = numbers[:3], numbers[3:5], numbers[5:]
     if area in ("000", "666") or area[0] == "9" or group == "00" or serial == "0000":
         return False
-    return numbers not in ("123456789", "078051120", "219099999") and varied(numbers)
+    return not is_specimen_ssn(numbers) and varied(numbers)
 
 
 def us_itin(value: str) -> bool:

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 
 from guardrail.classifiers.patterns import PatternRule
 from guardrail.classifiers.pii import checksums as c
-
-# Names and numbers that are set aside for examples (RFC 2606, 5737, 3849, 7042) belong to no one.
-_EXAMPLE_ENDS = (".example", ".test", ".invalid", ".localhost", ".local")
-
+from guardrail.classifiers.pii.reserved import (
+    is_fictional_number,
+    is_reserved_address,
+    is_reserved_domain,
+)
 
 # Mailboxes of a function: reported with a low score, as no one in particular reads them.
 _ROLES = (
@@ -24,39 +25,35 @@ _ROLE = re.compile(rf"(?:{_ROLES})(?:[._-][\w.-]*)?@", re.IGNORECASE)
 _MAILBOX = r"(?<![\w.+%-])[\w.+%'-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-]|\.[^\W\d_])"
 
 
+# Mailboxes of nobody, as forms and examples have them.
+_NOBODY = re.compile(
+    r"(?:your[._-]?(?:name|e?mail|address)?|my[._-]?e?mail|example|someone|user(?:name)?|name"
+    r"|first[._-]?(?:name)?[._-]?last[._-]?(?:name)?|(?:john|jane)[._-]?doe\d{0,3})@",
+    re.IGNORECASE,
+)
+
+
 def _is_example(value: str) -> bool:
-    domain = value.rpartition("@")[2].lower()
-    return (
-        domain.split(".")[0] in ("example", "domain", "yourdomain", "test")
-        or domain.endswith(_EXAMPLE_ENDS)
-        or domain.endswith((".example.com", ".example.org", ".example.net"))
-    )
+    return is_reserved_domain(value.rpartition("@")[2].lower())
+
+
+def _is_role(value: str) -> bool:
+    return (_ROLE.match(value) or _NOBODY.match(value)) is not None
 
 
 def _mailbox(value: str) -> bool:
-    return not (_is_example(value) or _ROLE.match(value))
+    return not (_is_example(value) or _is_role(value))
 
 
 def _role_mailbox(value: str) -> bool:
-    return not _is_example(value) and _ROLE.match(value) is not None
-
-
-# Addresses of every home network, of a machine itself, and of documents (RFC 1918, 5737, 3849).
-_LOCAL = tuple(
-    map(
-        ipaddress.ip_network,
-        ("0.0.0.0/8", "10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.2.0/24", "192.168.0.0/16",
-         "198.51.100.0/24", "203.0.113.0/24", "255.0.0.0/8", "::/96", "fe80::/10", "fc00::/7", "2001:db8::/32"),
-    )
-)  # fmt: skip
+    return not _is_example(value) and _is_role(value)
 
 
 def _public_ip(value: str) -> bool:
     try:
-        address = ipaddress.ip_address(value)
+        return not is_reserved_address(ipaddress.ip_address(value))
     except ValueError:
         return False
-    return not any(address in network for network in _LOCAL if network.version == address.version)
 
 
 def _mac(value: str) -> bool:
@@ -87,6 +84,8 @@ def _valid(number: str, regions: Iterable[str | None], *, possible: bool = False
     # Imported by the first candidate: it takes a tenth of a second.
     import phonenumbers
 
+    if is_fictional_number(number):
+        return False
     for region in regions:
         try:
             parsed = phonenumbers.parse(number, region)
@@ -116,6 +115,8 @@ def _dialled(value: str) -> bool:
     """What stands beside a word for a telephone: 7 to 15 digits that are no date."""
     count = sum(char.isdecimal() for char in value)
     if not 7 <= count <= 15 or _DATE.fullmatch(value.strip()):
+        return False
+    if is_fictional_number(value):
         return False
     return not _TOLL_FREE.fullmatch("".join(char for char in value if char.isdecimal()))
 

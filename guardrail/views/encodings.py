@@ -28,6 +28,9 @@ REACH = 256
 # 256 two.
 SAMPLE = 256
 CHUNK = 128
+# Signs that may part groups, and characters that each of them parts at most.
+_PARTING = (ord("-"), ord("_"))
+SPARSEST = 18
 
 _B64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _B32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -139,6 +142,13 @@ def decoded(source: Source, pieces: list[tuple[int, int]]) -> tuple[Draft, str] 
     places = places[source.points[places] != ord("=")]
     draft = Draft(source.text)
     name = _decode(draft, source.points[places], places)
+    if name is None:
+        # Groups that one of the signs of base64 for URLs parts.
+        for mark in _PARTING:
+            whole = places[source.points[places] != mark]
+            parted = SPARSEST * (len(places) - len(whole)) > len(places) < 2 * len(whole)
+            if name is None and parted:
+                name = _decode(draft, source.points[whole], whole)
     if name is None and len(places) > 2 * CHUNK:
         name = _decode_parts(draft, source.points, places)
     return None if name is None else (draft, name)

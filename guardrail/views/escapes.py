@@ -6,6 +6,7 @@ Between escapes stands plain text, so a view takes along what stands between and
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from html import unescape
@@ -26,6 +27,7 @@ _ENTITY = re.compile(
 )
 # What a letter behind a backslash stands for; other characters stand for themselves.
 _MEANT = dict(zip(b"nrtbfav0", b"\n\r\t\b\f\a\v\0", strict=True))
+_NAME = re.compile(r"\\N\{([A-Za-z0-9 -]{2,64})\}")
 
 # What follows a backslash, and is no digit of a code that was turned round.
 _FORWARD = re.compile(r"\\[uUxnrt\\\"'/]")
@@ -49,6 +51,8 @@ def find_escapes(source: Source) -> Iterator[View]:
         yield from _entities(text)
     if "\\" in text:
         yield from _unescaped(source, "backslash", _BACKSLASH)
+        if text.count("\\N{") >= MANY:
+            yield _named(text)
     if "=" in text:
         yield from _unescaped(source, "quoted-printable", _QUOTED)
 
@@ -121,6 +125,28 @@ def _entities(text: str) -> Iterator[View]:
     if draft is not None:
         draft.keep(position, min(len(text), position + CONTEXT))
         yield draft.view("entities", "escape")
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+def _named(text: str) -> View:
+    """Characters by their names in Unicode, as Python has them in strings."""
+    draft = Draft(text)
+    position = max(text.find("\\N{") - CONTEXT, 0)
+    for match in _NAME.finditer(text):
+        try:
+            meant = unicodedata.lookup(match[1])
+        except KeyError:
+            continue
+        if match.start() - position > REACH:
+            position = match.start() - CONTEXT
+            draft.gap(SEAM)
+        draft.keep(position, match.start())
+        draft.stand(meant, *match.span())
+        position = match.end()
+    draft.keep(position, min(len(text), position + CONTEXT))
+    return draft.view("names", "escape")
 
 
 # --- the others ----------------------------------------------------------------------------------

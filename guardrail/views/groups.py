@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from guardrail.jit import kernel
 from guardrail.views.encodings import TABLES, decoded
 from guardrail.views.signs import SHORTEST
-from guardrail.views.view import Draft, Points, Source, View
+from guardrail.views.view import Draft, Int, Points, Source, View
 
 # Groups of one length in a row.
 ALIKE = 8
@@ -31,7 +31,7 @@ def find_grouped(source: Source) -> Iterator[View]:
     """Views of codes in groups, decoded."""
     rows, coded = even_groups(source.points, TABLES, ALIKE, SHORTEST)
     for start, end, _ in rows.tolist():
-        groups = [match.span() for match in re.finditer(r"\S+", source.text[start:end])]
+        groups = [match.span() for match in re.finditer(r"[^\s*,.:;|]+", source.text[start:end])]
         found = decoded(source, [(start + first, start + last) for first, last in groups])
         if found is not None and _is_text(view := found[0].view(found[1], "code")):
             yield view
@@ -66,6 +66,12 @@ def _word(group: str) -> str:
     return data.decode() if data.isascii() and data.decode().isprintable() else ""
 
 
+@kernel(inline=True)
+def _parts(point: Int) -> bool:
+    """Whether it is a blank, or one of * , . : ; and |."""
+    return bool(9 <= point <= 13 or point in (32, 42, 44, 46, 58, 59, 124))
+
+
 @kernel()
 def even_groups(
     points: Points, tables: NDArray[np.uint8], fewest: int, shortest: int
@@ -96,8 +102,8 @@ def even_groups(
                 first, size, count = start, length, 1
             last = index
             parted = False
-        if index < len(points) and not 9 <= points[index] <= 13 and points[index] != 32:
-            # Padding ends a row, as anything else does that is no blank.
+        if index < len(points) and not _parts(points[index]):
+            # Padding ends a row, as anything else does.
             parted = True
         start = index + 1
     if count >= fewest and count * size >= shortest:

@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import grown, kernel
+from guardrail.views.inner_words import inner_words
 from guardrail.views.pieces import UNITS, Groups, join, joined
 from guardrail.views.signs import LONGEST, SHORT
 from guardrail.views.tallies import PIECES
 from guardrail.views.view import Int, Points, Source, Spans, View, pick
 from guardrail.views.weights import may_read, reads
 
-# Lines whose first letters are read; the built-in policy lets shorter matches through.
+# Lines whose first letters are read, or words within them; the built-in policy lets shorter
+# matches through.
 ACROSTIC = 24
 COLUMNS = 16
 
@@ -52,8 +54,12 @@ _FIRST_WORDS, _LAST_WORDS, _EVERY_OTHER, _NUMBERED, _COLUMN = range(5)
 def find_layouts(source: Source) -> Iterator[View]:
     """Views of pieces that are laid out in a regular way."""
     firsts, groups = layouts(source.points, PIECES, UNITS, False)
-    if len(firsts) >= ACROSTIC and reads(source.points[firsts]):
-        yield pick(source, firsts, "first letters", "layout")
+    if len(firsts) >= ACROSTIC:
+        if reads(source.points[firsts]):
+            yield pick(source, firsts, "first letters", "layout")
+        lines, _ = line_edges(source.points, PIECES, False)
+        short = lines[lines[:, _SIGNS] & _LIST > 0]
+        yield from inner_words(source, short[:, [_START, _END]])
     yield from join(source, groups, _NAMES)
 
 

@@ -18,9 +18,10 @@ from guardrail.views.tallies import SIGNS
 from guardrail.views.view import Int, Points, Source, View
 from guardrail.views.weights import reads
 
-# Telling signs are no further apart, in code points: of the letters that they stand for the rarest
-# is one of 30 of a text; in base64 one sign of 64 is a plus.
-REACH = 64
+# Telling signs are no further apart, in code points. Where letters, digits and signs are mixed by
+# chance, stretches hold nine tenths of 99 of 100 passages of 60 words so, and of 83 with 64; of
+# 5,582 answers of models 6 have one, in place of 2.
+REACH = 200
 
 # One blank at least in so many code points.
 BLANKS = 32
@@ -63,12 +64,21 @@ def _letter(points: Points, index: int, meant: NDArray[np.uint8]) -> Int:
     return 97 <= point | 32 <= 122 or 48 <= point <= 57 or meant[point] != 0
 
 
+@kernel(inline=True)
+def any_letter(points: Points, start: int, end: int) -> bool:
+    """Whether one of the letters a to z is among points start..end."""
+    found = False
+    for index in range(max(start, 0), min(end, len(points))):
+        found |= 97 <= points[index] | 32 <= 122
+    return found
+
+
 @kernel()
 def leet_stretches(
     points: Points, meant: NDArray[np.uint8], telling: NDArray[np.uint8], reach: int, fewest: int
 ) -> NDArray[np.int64]:
-    """Start and end of stretches with so many telling signs, each between two letters or signs one
-    of which is a letter, and no further from the next."""
+    """Start and end of stretches with so many telling signs, each between two letters or signs and
+    no further than one of these from a letter, and no further from the next."""
     out = np.empty((len(points) // fewest + 1, 2), np.int64)
     found = count = start = last = 0
     for index in range(1, len(points)):
@@ -77,7 +87,7 @@ def leet_stretches(
             continue
         if not _letter(points, index - 1, meant) or not _letter(points, index + 1, meant):
             continue
-        if not (97 <= points[index - 1] | 32 <= 122 or 97 <= points[index + 1] | 32 <= 122):
+        if not any_letter(points, index - 2, index + 3):
             continue
         if count and index - last > reach:
             if count >= fewest:

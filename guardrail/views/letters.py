@@ -30,6 +30,7 @@ from guardrail.views.blocks import (
     weigh,
 )
 from guardrail.views.encodings import shifted
+from guardrail.views.keyed import find_keyed
 from guardrail.views.view import Kind, Points, Source, View, pick, string
 from guardrail.views.weights import EDGE, LATIN, SCALE, tables
 
@@ -54,6 +55,8 @@ ORDERS = ("reversed", "words reversed", "lines reversed", "word order reversed")
 MOVED = "letters moved"
 # Blocks in a row that are a language when letters are swapped.
 FEWEST_BLOCKS = 3
+# Blocks in a row that are tried under keys of several shifts, and in other orders.
+KEYED_BLOCKS = 5
 # Blocks solved together: a text may change its shift on the way.
 TOGETHER = 6
 
@@ -67,7 +70,12 @@ def find_letters(source: Source) -> Iterator[View]:
     if not any_sign:
         return
     if any_sign & IS_ODD:
-        yield from _solved(letters, blocks, signs)
+        for first, last in runs(signs, IS_ODD).tolist():
+            solved = list(_solved(letters, blocks, first, last))
+            yield from solved
+            start, end = _range(blocks, first, last)
+            if not solved and last - first >= KEYED_BLOCKS and _varied(letters[start:end]):
+                yield from find_keyed(source, start, end)
     yield from _in_places(source, letters, blocks, signs)
     if any_sign & IS_BACKWARD:
         keep_turned(blocks, signs)
@@ -139,21 +147,20 @@ def _range(blocks: Blocks, first: int, last: int) -> tuple[int, int]:
 # --- shifts --------------------------------------------------------------------------------------
 
 
-def _solved(letters: Points, blocks: Blocks, signs: Signs) -> Iterator[View]:
-    """Views of the stretches that are a language under some shift, mirrored or not, or ROT47."""
-    for first, last in runs(signs, IS_ODD).tolist():
-        # A stretch is solved in parts, and neighbours with one solution are one view.
-        parts = list(range(first, max(last - TOGETHER // 2, first + 1), TOGETHER))
-        solved: list[tuple[str | None, int, int]] = []
-        for part, end in zip(parts, [*parts[1:], last], strict=True):
-            name = _solve(letters[slice(*_range(blocks, part, end))], end - part)
-            if solved and solved[-1][0] == name:
-                part = solved.pop()[1]
-            solved.append((name, part, end))
-        for name, part, end in solved:
-            if name is not None:
-                more = _range(blocks, max(part - 1, 0), min(end + 1, len(blocks)))
-                yield _moved(letters, *more, name)
+def _solved(letters: Points, blocks: Blocks, first: int, last: int) -> Iterator[View]:
+    """Views of what is a language under some shift, mirrored or not, or ROT47."""
+    # A stretch is solved in parts, and neighbours with one solution are one view.
+    parts = list(range(first, max(last - TOGETHER // 2, first + 1), TOGETHER))
+    solved: list[tuple[str | None, int, int]] = []
+    for part, end in zip(parts, [*parts[1:], last], strict=True):
+        name = _solve(letters[slice(*_range(blocks, part, end))], end - part)
+        if solved and solved[-1][0] == name:
+            part = solved.pop()[1]
+        solved.append((name, part, end))
+    for name, part, end in solved:
+        if name is not None:
+            more = _range(blocks, max(part - 1, 0), min(end + 1, len(blocks)))
+            yield _moved(letters, *more, name)
 
 
 def _in_places(source: Source, letters: Points, blocks: Blocks, signs: Signs) -> Iterator[View]:
@@ -190,10 +197,9 @@ def _rows(signs: NDArray[np.bool_], blocks: Blocks) -> list[tuple[int, int]]:
 @kernel()
 def moved_places(points: Points, start: int, end: int) -> NDArray[np.int64]:
     """Places of points with each two of them the other way round, from the first on, from the
-    second on, and of each word; and with the letters of each word, whatever stands between them,
-    one place on, the last one first, and one place back."""
-    out = np.empty((5, end - start), np.int64)
-    for row in range(5):
+    second on, and of each word."""
+    out = np.empty((3, end - start), np.int64)
+    for row in range(3):
         for index in range(start, end):
             out[row, index - start] = index
     for row in range(3):
@@ -204,18 +210,6 @@ def moved_places(points: Points, start: int, end: int) -> NDArray[np.int64]:
                 continue
             out[row, index - start], out[row, index + 1 - start] = index + 1, index
             index += 2
-    first = last = -1
-    for index in range(start, end + 1):
-        if index == end or _is_blank(points[index]):
-            if first >= 0:
-                out[3, last - start], out[4, first - start] = first, last
-            first = last = -1
-        elif _is_letter(points[index]):
-            if first < 0:
-                first = index
-            else:
-                out[3, last - start], out[4, index - start] = index, last
-            last = index
     return out
 
 
@@ -392,11 +386,6 @@ def words_turned(points: Points, start: int, end: int) -> NDArray[np.uint32]:
             at += 1
         last = index
     return out
-
-
-@kernel(inline=True)
-def _is_letter(point: int) -> bool:
-    return 97 <= point | 32 <= 122 or point >= 0xC0
 
 
 @kernel(inline=True)

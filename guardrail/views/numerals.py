@@ -12,6 +12,7 @@ from guardrail.jit import kernel
 from guardrail.text import Offsets
 from guardrail.views.decoding import put_bytes, put_points
 from guardrail.views.encodings import TABLES, unpack
+from guardrail.views.squares import find_squares
 from guardrail.views.view import Draft, Int, Points, Source, View
 
 # Numbers in a row, and signs of Morse code.
@@ -43,6 +44,7 @@ def find_numerals(source: Source) -> Iterator[View]:
         view = _morse(source.text, start, end) if morse else _numbers(source, start, end)
         if view is not None:
             yield view
+        yield from find_squares(source, start, end, morse=bool(morse))
 
 
 def _numbers(source: Source, start: int, end: int) -> View | None:
@@ -99,8 +101,10 @@ def read_numbers(
                 digit = _digit(points[place])
                 fits = fits and digit < bases[row, 0]
                 value = value * bases[row, 0] + digit
-            fits = fits and (bases[row, 3] == 0 or 1 <= value <= 26)
-            value += bases[row, 3]
+            if bases[row, 3]:
+                # Counted from 0, the letters are shifted by one.
+                fits = fits and value <= 26
+                value = bases[row, 3] + (value if value else 26)
             values[row, count] = value
             if not fits or value > 0x10FFFF:
                 here[row, 0] = count + 1

@@ -20,6 +20,8 @@ from guardrail.views.dense import (
     is_dense,
     uuencoded_lines,
 )
+from guardrail.views.every import apart_runs
+from guardrail.views.short_words import scrambled_runs, short_words, stuffed_runs
 from guardrail.views.tallies import (
     PIECES,
     RARE,
@@ -45,8 +47,9 @@ from guardrail.views.words import (
 # numbers in a row, or signs of Morse code; letters that are no language, or in another order;
 # one character between all others; what is not ASCII; lines of a list or a table; pieces in marks;
 # words in reverse, that spell letters, or with letters glued on; signs for letters;
-# many characters without a blank; letters of other scripts; words again and again; numbers from
-# 1 on; lines that tell their length.
+# runs of base85; letters of other scripts; words again and again; numbers from 1 on; lines that
+# tell their length; many characters without a blank; letters of words in another order; syllables
+# in words; every other word in its order.
 (
     CODES,
     ESCAPES,
@@ -59,12 +62,16 @@ from guardrail.views.words import (
     MARKS,
     WORDS,
     LEET,
-    UNBROKEN,
+    BASE85,
     SCRIPTS,
     REPEATS,
     COUNTS,
     UUENCODED,
-) = (1 << n for n in range(16))
+    UNBROKEN,
+    SCRAMBLED,
+    STUFFED,
+    EVERY,
+) = (1 << n for n in range(20))
 
 # 12 bytes of hexadecimal, 15 of base32, 18 of base64: two or three words.
 SHORTEST = 24
@@ -83,6 +90,8 @@ _ALIKE = 13
 _ROW = 4
 # Steps without a blank that are worth a look.
 _UNBROKEN_STEPS = 4
+# And steps of which every run has so many that may be words joined without one.
+_JOINED_STEPS = 5
 
 # What a character is, in the order in which pairs are weighed: a letter, a digit that ROT47 makes
 # of no letter and one of a small letter, a sign that it makes of one, any other character.
@@ -135,7 +144,8 @@ def signs_of(points: NDArray[np.uint8] | Points) -> int:
     """The signs of a text as bits; its code points come as bytes where it is ASCII, and else with
     look-alikes in plain letters."""
     known = tables()
-    signs = look(points, _classes(), _pairs(), known.kinds, known.language, *word_tables())
+    words = (*word_tables(), short_words())
+    signs = look(points, _classes(), _pairs(), known.kinds, known.language, *words)
     return signs | WIDE if points.itemsize > 1 else signs
 
 
@@ -170,6 +180,7 @@ def look(
     word_classes: NDArray[np.int16],
     endings: NDArray[np.int16],
     word_order: NDArray[np.int8],
+    short: NDArray[np.int8],
 ) -> int:
     """In steps; nothing in the inner loop hangs on what a character is, as a wrong guess of the
     processor costs more than all that is done with one. What is rare is looked at in those steps
@@ -237,10 +248,12 @@ def look(
         else:
             all_code = False
         unbroken = unbroken + 1 if every & _SHOWN else 0
+        if unbroken == _JOINED_STEPS:
+            signs |= UNBROKEN
         if unbroken == _UNBROKEN_STEPS:
             may_be_lines = True
             if may_be_dense(points, start, classes):
-                signs |= UNBROKEN
+                signs |= BASE85
         if some & _NUMERIC:
             numbers += 1
             if numbers >= _ROW:
@@ -283,6 +296,12 @@ def look(
         signs |= WORDS
     if word_signs & AGAIN:
         signs |= REPEATS
+    if len(scrambled_runs(packed[:words], short)):
+        signs |= SCRAMBLED
+    if len(stuffed_runs(packed[:words], short)):
+        signs |= STUFFED
+    if len(apart_runs(packed[:words], keys, word_classes, endings, word_order)):
+        signs |= EVERY
     if _more_lines(points, line, length, delimiters, classes, rows, lines) >= PIECES:
         signs |= LINES
     digits = tallies[49] >= 5

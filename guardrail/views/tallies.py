@@ -76,7 +76,7 @@ def tally(points: NDArray[np.uint8] | Points, index: Int, tallies: Tallies) -> N
     elif point == 60:
         tallies[_TAGS] += after == 47
     elif point == 92:
-        known = 48 <= after < 56 or after in (10, 13, 34, 39, 47, 85)
+        known = 48 <= after < 56 or after in (10, 13, 34, 39, 47, 78, 85)
         tallies[_ESCAPES] += known or (97 <= after < 123 and _ESCAPED >> after - 97 & 1)
     elif point == 37:
         both = index + 2 < len(points) and _hexadecimal(points[index + 2])

@@ -15,14 +15,19 @@ from guardrail.views import signs
 from guardrail.views.alphabets import find_alphabets
 from guardrail.views.between import find_counted, find_repeated
 from guardrail.views.dense import find_base85, find_uuencoded
+from guardrail.views.dumps import find_dumps
 from guardrail.views.encodings import find_encodings
 from guardrail.views.escapes import find_changed_escapes, find_escapes
+from guardrail.views.every import find_every
 from guardrail.views.groups import find_grouped
+from guardrail.views.joined import find_joined
 from guardrail.views.layout import find_layouts
 from guardrail.views.leet import find_leet
 from guardrail.views.letters import MOVED, ORDERS, find_foreign, find_letters
 from guardrail.views.marks import find_marked
 from guardrail.views.numerals import find_numerals
+from guardrail.views.parameters import find_parameters
+from guardrail.views.scrambled import find_scrambled, find_stuffed
 from guardrail.views.view import SEAM, Kind, Source, View, through
 from guardrail.views.wordings import find_words
 
@@ -31,17 +36,23 @@ Family = Callable[[Source], Iterator[View]]
 # Each with the signs of the text without which it finds nothing.
 FAMILIES: tuple[tuple[int, Family], ...] = (
     (signs.CODES, find_encodings),
-    (signs.UNBROKEN, find_base85),
+    (signs.BASE85, find_base85),
     (signs.UUENCODED, find_uuencoded),
+    (signs.UNBROKEN, find_joined),
     (signs.ESCAPES, find_escapes),
+    (signs.ESCAPES, find_parameters),
     (signs.DENSE, find_changed_escapes),
     (signs.NUMBERS, find_numerals),
+    (signs.NUMBERS, find_dumps),
     (signs.LETTERS, find_letters),
     (signs.LETTERS, find_grouped),
     (signs.SCRIPTS, find_foreign),
     (signs.SPACED | signs.WIDE, find_alphabets),
     (signs.WORDS, find_words),
+    (signs.SCRAMBLED, find_scrambled),
+    (signs.STUFFED, find_stuffed),
     (signs.REPEATS, find_repeated),
+    (signs.EVERY, find_every),
     (signs.COUNTS, find_counted),
     (signs.LEET, find_leet),
     (signs.MARKS, find_marked),

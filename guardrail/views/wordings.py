@@ -38,7 +38,7 @@ DIFFERENT = 10
 MOST = 0.6
 
 _BLANKS = np.array([9, 10, 11, 12, 13, 32, 160])
-_SPELT = re.compile(rf"(?i)\b(?:x-ray|{'|'.join(SPELLING)})\b")
+_SPELT = re.compile(rf"(?i)\b(?:{'|'.join(SPELLING)})\b")
 
 
 def find_words(source: Source) -> Iterator[View]:
@@ -147,9 +147,9 @@ def _spelt(text: str, start: int, end: int) -> View:
     position = start
     for match in _SPELT.finditer(text, start, end):
         between = text[position : match.start()]
-        if between.strip(" ") or len(between) > 1:
+        if between.strip(" -") or len(between) > 1:
             draft.keep(position, match.start())
-        draft.stand(match[0][0].lower(), *match.span())
+        draft.stand(SPELLING[match[0].lower()], *match.span())
         position = match.end()
     return draft.view("NATO", "code")
 

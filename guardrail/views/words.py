@@ -40,11 +40,13 @@ UNORDERED = 60
 ORDER, NATO, FIRST, LAST, AGAIN = 1, 2, 4, 8, 16
 
 # fmt: off
-SPELLING = (
+SPELLING = {name: name[0] for name in (
     "alfa", "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india",
     "juliett", "juliet", "kilo", "lima", "mike", "november", "oscar", "papa", "quebec", "romeo",
-    "sierra", "tango", "uniform", "victor", "whiskey", "whisky", "xray", "ray", "yankee", "zulu",
-)
+    "sierra", "tango", "uniform", "victor", "whiskey", "whisky", "x-ray", "xray", "yankee", "zulu",
+)} | {name: str(digit) for digit, name in enumerate((
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+))}
 # fmt: on
 _IS_SPELT = 1 << 14
 SLOT_SHIFT = 51
@@ -80,7 +82,7 @@ def word_tables() -> Words:
     endings[ends] = np.arange(len(words) + 1, size)
     numbers = {word: number for number, word in enumerate(words, 1)}
     spelling = {}
-    for name in SPELLING:
+    for name in ("ray" if "-" in name else name for name in SPELLING):
         packed = sum((ord(c) - 96) << LETTER_BITS * n for n, c in enumerate(reversed(name)))
         spelling[packed] = numbers.get(packed, int(endings[packed & 1023])) | _IS_SPELT
     keys, classes = np.zeros(_SLOTS, np.int64), np.zeros(_SLOTS, np.int16)

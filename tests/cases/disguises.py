@@ -13,8 +13,9 @@ import json
 import quopri
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import cycle
 from urllib.parse import quote
 
 ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u180e\u202e\u2066\ufe0f\U000e0100"
@@ -138,6 +139,44 @@ def pig_latin(text: str) -> str:
 def uuencoded(text: str) -> str:
     data = text.encode()
     return "".join(binascii.b2a_uu(data[n : n + 45]).decode() for n in range(0, len(data), 45))
+
+
+def rails(text: str, count: int) -> list[str]:
+    """The letters of a text on so many rails, up and down."""
+    places = [min(n % (2 * count - 2), -n % (2 * count - 2)) for n in range(len(text))]
+    return ["".join(c for c, at in zip(text, places, strict=True) if at == n) for n in range(count)]
+
+
+def shifted_by_key(text: str, key: Sequence[int], words: bool = False) -> str:
+    """Each letter, or each word, shifted by the next number of a key that comes round."""
+    if words:
+        return " ".join(caesar(w, key[n % len(key)]) for n, w in enumerate(text.split()))
+    shifts = cycle(key)
+    return "".join(caesar(c, next(shifts)) if c.isascii() and c.isalpha() else c for c in text)
+
+
+def dump(text: str, form: str) -> str:
+    """As hexdump and xxd show bytes."""
+    rows = []
+    for at in range(0, len(data := text.encode()), 16):
+        row = data[at : at + 16]
+        shown = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+        halves = f"{row[:8].hex(' '):<23}  {row[8:].hex(' '):<23}"
+        rows.append(form.format(at=at, pairs=row.hex(" ", 2), halves=halves, shown=shown))
+    return "\n".join(rows)
+
+
+_SQUARE, _TAPPED = "abcdefghiklmnopqrstuvwxyz", "abcdefghijlmnopqrstuvwxyz"
+_KEYS = ("abc", "def", "ghi", "jkl", "mno", "pqrs", "tuv", "wxyz")
+KEYS = {c: str(n) * (m + 1) for n, cs in enumerate(_KEYS, 2) for m, c in enumerate(cs)}
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def squared(text: str, square: str = _SQUARE) -> list[str]:
+    """Row and column of each letter in a square of five."""
+    known = text.lower().replace(*("ji" if square == _SQUARE else "kc"))
+    places = [square.index(c) for c in known if c in square]
+    return [f"{place // 5 + 1}{place % 5 + 1}" for place in places]
 
 
 # Encodings of text into text: any two of them, one in the other, must be seen through.
@@ -284,4 +323,71 @@ HIDDEN: dict[str, Callable[[str], str]] = {
     "comments": lambda text: lines(text, lambda n, word: f"x{n} = run({n})  # {word}"),
     "emphasis": lambda text: " ".join(f"**{word}** and so on" for word in text.split()),
     "every other line": lambda text: lines(text, lambda n, word: f"{word}\nfiller number {n}", 2),
+    # Places were numbers of the row, and text behind the bytes ended it.
+    "a dump, as by xxd": lambda text: dump(text, "{at:08x}: {pairs:<39}  {shown}"),
+    "a dump, as by hexdump": lambda text: dump(text, "{at:08x}  {halves}  |{shown}|"),
+    # No number of these is a letter in any base.
+    "a square": lambda text: " ".join(squared(text.replace("j", "i"))),
+    "a square, each word": lambda text: " ".join("".join(squared(w)) for w in text.split()),
+    "taps": lambda text: " / ".join(
+        "." * int(place[0]) + " " + "." * int(place[1]) for place in squared(text, _TAPPED)
+    ),
+    "keys of a telephone": lambda text: " ".join(KEYS[c] for c in text.lower() if c in KEYS),
+    "places in the alphabet from 0": lambda text: " ".join(
+        str(ord(c) - 97) for c in text.lower() if c.isalpha()
+    ),
+    "bits in words": lambda text: ", ".join(
+        " ".join(DIGITS[int(bit)] for bit in f"{byte:08b}") for byte in text.encode()
+    ),
+    "decimal in words": lambda text: ", ".join(
+        "-".join(DIGITS[int(digit)] for digit in str(byte)) for byte in text.encode()
+    ),
+    "names of characters": lambda text: "".join(
+        f"\\N{{{name}}}" if (name := unicodedata.name(c, "")) else c for c in text
+    ),
+    "parameters": lambda text: (
+        "https://a.example/?" + "&".join(f"q{n}={w}" for n, w in enumerate(text.split()))
+    ),
+    # A hyphen is a digit of base64 for URLs, and anything but blanks ended a row of groups.
+    "base64 in groups, hyphens": lambda text: "-".join(re.findall(".{1,8}", b64(text))),
+    "base64 in groups, full stops": lambda text: ".".join(re.findall(".{1,6}", b64(text))),
+    # Neighbours stay neighbours, so that it weighs as a language does.
+    "first letters behind": lambda text: " ".join(w[1:] + w[0] for w in text.split()),
+    "last letters in front": lambda text: " ".join(w[-1] + w[:-1] for w in text.split()),
+    "first and last letters swapped": lambda text: " ".join(
+        w[-1] + w[1:-1] + w[0] if len(w) > 1 else w for w in text.split()
+    ),
+    "halves of words swapped": lambda text: " ".join(
+        w[len(w) // 2 :] + w[: len(w) // 2] for w in text.split()
+    ),
+    "a syllable before each vowel": lambda text: re.sub(r"([aeiouAEIOU])", r"idig\1", text),
+    "each vowel twice, with p": lambda text: re.sub(r"([aeiou]+)", r"\1p\1", text),
+    "each consonant twice, with o": lambda text: re.sub(r"([b-df-hj-np-tv-z])", r"\1o\1", text),
+    # A letter, or what canonical text takes for one, in every place between two words.
+    "x for blanks": lambda text: text.replace(" ", "x"),
+    "a digit for blanks": lambda text: text.replace(" ", "7"),
+    "a word for blanks": lambda text: text.replace(" ", "SPACE"),
 }
+
+# What takes more words to show, with the reason why it was not seen.
+LONGER: dict[str, Callable[[str], str]] = {
+    # No one shift makes a language of it.
+    "Vigenère": lambda text: shifted_by_key(text, (10, 4, 24)),
+    "a shift up, a shift down": lambda text: shifted_by_key(text, (1, -1)),
+    "each letter shifted by one more": lambda text: shifted_by_key(text, range(26)),
+    "each word shifted by one more": lambda text: shifted_by_key(text, range(26), words=True),
+    # The letters are those of a language, and their neighbours no more than chance.
+    "three rails": lambda text: "".join(rails(text.replace(" ", ""), 3)),
+    "rows of five, read down": lambda text: "".join(text.replace(" ", "")[n::5] for n in range(5)),
+    # Of the words of each line the first and the last ones were put together.
+    "second words": lambda text: lines(text, lambda n, word: f"Number {word} is the next word."),
+    "third words": lambda text: lines(text, lambda n, word: f"Here comes {word} and no more."),
+    # No word comes again and again.
+    "every second word": lambda text: " ".join(
+        f"{word} {other}" for word, other in zip(text.split(), cycle(_OTHERS.split()), strict=False)
+    ),
+}
+_OTHERS = """
+river candle under seventeen blue carpet almost window sugar turning paper yellow bench garden
+engine quickly stone letter among copper
+"""

@@ -23,6 +23,8 @@ from itertools import cycle
 from tests.cases.disguises import (
     DISGUISES,
     GREEK,
+    HIDDEN,
+    LONGER,
     LOOK_ALIKES,
     MIRRORED,
     pig_latin,
@@ -746,4 +748,23 @@ GROUPS: dict[str, dict[str, Way]] = {
     "encodings": ENCODINGS,
     "containers": CONTAINERS,
     "attacks": ATTACKS,
+}
+
+# Those of `disguises` that the ways above do not have.
+_AS_CASES = (
+    *("a dump, as by xxd", "a dump, as by hexdump", "taps", "keys of a telephone"),
+    *("places in the alphabet from 0", "bits in words", "decimal in words", "names of characters"),
+    *("parameters", "base64 in groups, hyphens", "first and last letters swapped"),
+    *("halves of words swapped", "a syllable before each vowel", "each vowel twice, with p"),
+    *("each consonant twice, with o", "a digit for blanks", "a word for blanks"),
+)
+ATTACKS |= {name: _whole(HIDDEN[name]) for name in _AS_CASES}
+ATTACKS |= {name: _whole(LONGER[name]) for name in LONGER if "word" not in name}
+ATTACKS |= {
+    "each word shifted by one more": _whole(LONGER["each word shifted by one more"]),
+    "every third word": interleaved(1, 2),
+    "vowels as digits": _whole(lambda t: t.translate(str.maketrans("aeiouAEIOU", "1234512345"))),
+    "middles of words reversed": _whole(
+        lambda t: " ".join(w[:1] + w[1:-1][::-1] + w[1:][-1:] for w in t.split())
+    ),
 }

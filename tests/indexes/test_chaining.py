@@ -22,7 +22,7 @@ from guardrail.text import canonical_units
 from tests.indexes.builders import KEY, make_segment
 
 GRID = Grid(16, 12)
-DEFAULT = 66  # the least weight that the default policy acts on
+DEFAULT = 58  # the least weight that the default policy acts on
 Run = tuple[int, int, int, int]  # start, end, row, place
 
 

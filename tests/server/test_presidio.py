@@ -13,7 +13,7 @@ from tests.server.conftest import CLEAN, SECRET
 from tests.server.running import Running
 
 MAIL = "ottilie.brandt@kestrel-foundries.com"
-TEXT = f"Write to {MAIL} today, or call 212-555-0142 tomorrow."
+TEXT = f"Write to {MAIL} today, or call 212-736-5142 tomorrow."
 
 
 @pytest.fixture

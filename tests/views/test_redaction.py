@@ -10,7 +10,7 @@ from guardrail import Action, Guardrail
 from guardrail.indexes.build import build
 from guardrail.keys import Key
 from guardrail.views.unmask import unmask
-from tests.cases.disguises import HIDDEN, b64, caesar, pig_latin
+from tests.cases.disguises import HIDDEN, LONGER, b64, caesar, pig_latin
 
 PASSAGE = (
     "Mrs Abigail Thornbury of Larkspur Gardens was admitted on the ninth of March with acute renal "
@@ -34,7 +34,7 @@ def rail(tmp_path_factory: pytest.TempPathFactory) -> Guardrail:
 
 
 # Not every word is read as it was, but most are.
-WAYS = {**HIDDEN, "pig Latin": pig_latin}
+WAYS = {**HIDDEN, **LONGER, "pig Latin": pig_latin}
 
 
 @pytest.mark.parametrize("hide", WAYS.values(), ids=WAYS.keys())

@@ -196,6 +196,33 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "letters of no language": lambda n: "qxzjvk wq" * (n // 9),
     "reversed": lambda n: (PASSAGE[::-1] * (n // len(PASSAGE) + 1))[:n],
     "foreign": lambda n: "слово " * (n // 6),
+    "letters moved round": lambda n: "het nda fo ot ni si " * (n // 20),
+    "syllables": lambda n: "thobe cobat sobat obon " * (n // 23),
+    "echoes of vowels": lambda n: "epepepapapa " * (n // 12),
+    "joined": lambda n: ("thexcatxsatxonxthexmatxandxlookedxoutxofxit" * 9 + " ") * (n // 388),
+    "joined without end": lambda n: "thexcatxsatxonxit" * (n // 17),
+    # No key fits, and all are tried on each stretch.
+    "letters of no language, and then some": lambda n: (
+        f"{PASSAGE} {'qxzjvkwqpfhgmbdlcy' * 12} " * (n // 390 + 1)
+    )[:n],
+    "letters of one language in no order": lambda n: (
+        f"{PASSAGE} {''.join(sorted(PASSAGE[::2])) + PASSAGE[::3] + PASSAGE[1::3]} " * (n // 380)
+    ),
+    "lines of no language": lambda n: "eatnoirshl dtesuco\n" * (n // 19),
+    "a dump": lambda n: "00000000: 5468 6520  The \n" * (n // 26),
+    "dumps of nothing": lambda n: "abcdef   " * (n // 9),
+    "places and blanks": lambda n: ("abcd" + " " * 4000 + "\n") * (n // 4005 + 1),
+    "squares": lambda n: "11 23 45 " * (n // 9),
+    "taps": lambda n: ". .. ... " * (n // 9),
+    "keys": lambda n: "44 33 555 " * (n // 10),
+    "numbers in words": lambda n: "zero one " * (n // 9),
+    "names of characters": lambda n: "\\N{LATIN SMALL LETTER A}" * (n // 24),
+    "names that never end": lambda n: "\\N{" * (n // 3),
+    "parameters": lambda n: "?a=b&" * (n // 5),
+    "words of lines": lambda n: "of the one\n" * (n // 11),
+    "every other word": lambda n: "of cat the dog and house to tree in " * (n // 36),
+    "groups, full stops": lambda n: "dGhl.IHBh." * (n // 10),
+    "hyphens": lambda n: "dGhl-IHBh" * (n // 9),
     "braille": lambda n: "\u2801" * n,
     "zero width": lambda n: "\u200b\u200c" * (n // 2),
     "tags": lambda n: "\U000e0041" * n,
