@@ -96,7 +96,7 @@ def test_codes_show_from_the_shortest_on(size: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "https://example.org/path/of-words.html",
+        "It is at https://example.org/of-words.html now.",
         "The don'ts of 'it's' and isn't, can't, won't, shan't, mustn't, needn't, oughtn't, ain't!",
         "Oak - elm - beech - ash - lime - alder - maple - birch - plane - fir - a list of words.",
         "R & D costs 5 % = 7 % of all, a\\(b is (no) escape & nothing = nothing, 100 % = all.",
