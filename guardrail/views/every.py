@@ -12,8 +12,10 @@ from guardrail.jit import kernel
 from guardrail.views.view import Int, Source, Spans, View, pick
 from guardrail.views.weights import tables
 from guardrail.views.words import (
+    MOST_TWO_APART,
     SLOT_SHIFT,
     SLOT_STEP,
+    TWO_APART,
     Packed,
     split_words,
     word_tables,
@@ -21,11 +23,6 @@ from guardrail.views.words import (
 
 # Words on both sides of a stretch that a view takes along: its order shows here and there only.
 AROUND = 60
-# Bits by which words that stand two apart are more common in this order than those that stand next
-# to one another. Of 200 passages of 60 words with a word of another text after each 196 have as
-# much somewhere, with a random one 175; of 337 pieces of 2 KB of answers 14.
-_LEAST = 8 * 28
-_MOST = 8 * 50
 # Bits by which what is picked out must be more common in its order than in reverse.
 IN_ORDER = 8 * 16
 
@@ -54,12 +51,12 @@ def apart_runs(
         if score == 0:
             start = index
         score += order[np.uintp(two), np.uintp(now)]
-        score = min(max(score - order[np.uintp(one), np.uintp(now)], 0), _MOST)
+        score = min(max(score - order[np.uintp(one), np.uintp(now)], 0), MOST_TWO_APART)
         two, one = one, now
         if score >= most:
             most, end = score, index + 1
         if score == 0 or index + 1 == len(packed):
-            if most >= _LEAST:
+            if most >= TWO_APART:
                 out[found, 0], out[found, 1] = start, end
                 found += 1
             most = 0

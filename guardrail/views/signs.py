@@ -20,7 +20,6 @@ from guardrail.views.dense import (
     is_dense,
     uuencoded_lines,
 )
-from guardrail.views.every import apart_runs
 from guardrail.views.short_words import scrambled_runs, short_words, stuffed_runs
 from guardrail.views.tallies import (
     PIECES,
@@ -36,6 +35,7 @@ from guardrail.views.view import Int, Points
 from guardrail.views.weights import EDGE, LATIN, SCALE, Kinds, Weights, reads_as_words, tables
 from guardrail.views.words import (
     AGAIN,
+    APART,
     LETTER_BITS,
     Packed,
     signs_of_words,
@@ -292,7 +292,7 @@ def look(
     word_signs, _ = signs_of_words(
         packed[:words], firsts[:words], keys, word_classes, endings, word_order, False
     )
-    if word_signs & ~AGAIN or backward:
+    if word_signs & ~(AGAIN | APART) or backward:
         signs |= WORDS
     if word_signs & AGAIN:
         signs |= REPEATS
@@ -300,7 +300,7 @@ def look(
         signs |= SCRAMBLED
     if len(stuffed_runs(packed[:words], short)):
         signs |= STUFFED
-    if len(apart_runs(packed[:words], keys, word_classes, endings, word_order)):
+    if word_signs & APART:
         signs |= EVERY
     if _more_lines(points, line, length, delimiters, classes, rows, lines) >= PIECES:
         signs |= LINES

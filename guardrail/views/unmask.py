@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -200,9 +201,7 @@ def _views(raw: str, outer: View | None, kinds: tuple[Kind, ...]) -> Iterator[Vi
     # Other scripts are turned round on no sign: where letters were changed, that was done before.
     if "layout" in kinds or "letters" in kinds:
         seen &= ~signs.SCRIPTS
-    for needed, family in FAMILIES:
-        if not seen & needed:
-            continue
+    for family in _begun(seen):
         for view in family(source):
             # Words in reverse hold no row of numbers that the text does not hold.
             if view.kind == "layout" and view.name in ORDERS and not seen & IN_LAYOUTS:
@@ -211,6 +210,12 @@ def _views(raw: str, outer: View | None, kinds: tuple[Kind, ...]) -> Iterator[Vi
                 yield view
             elif kinds.count(view.kind) < LIMITS[view.kind] and not _undoes(view, outer):
                 yield through(outer, view)
+
+
+@lru_cache(maxsize=4096)
+def _begun(seen: int) -> tuple[Family, ...]:
+    """The families that may find something in a text with these signs."""
+    return tuple(family for needed, family in FAMILIES if seen & needed)
 
 
 def _undoes(inner: View, outer: View) -> bool:

@@ -28,6 +28,10 @@ SPELT = 24
 GLUED = 14
 # Words that come again and again, by `grow`: 12 of 24.
 REPEATED = 24
+# Bits by which words that stand two apart are more common in this order than those that stand next
+# to one another. Of 200 passages of 60 words with a word of another text after each 196 have as
+# much somewhere, with a random one 175; of 337 pieces of 2 KB of answers 14.
+TWO_APART, MOST_TWO_APART = 8 * 28, 8 * 50
 # More does not count, so that a stretch ends where it ends.
 MOST_BACKWARD, MOST_GLUED = 3 * BACKWARD, GLUED + 8
 
@@ -37,7 +41,7 @@ _LONGEST_WORD = 32
 UNORDERED = 60
 
 # The signs, as bits.
-ORDER, NATO, FIRST, LAST, AGAIN = 1, 2, 4, 8, 16
+ORDER, NATO, FIRST, LAST, AGAIN, APART = 1, 2, 4, 8, 16, 32
 
 # fmt: off
 SPELLING = {name: name[0] for name in (
@@ -109,7 +113,7 @@ def signs_of_words(
     lower four bits what grows with it or has not gone yet, in the higher ones what counts."""
     count = len(packed)
     out = np.empty(count if each else 0, np.uint8)
-    before = np.int64(0)
+    before = last_but_one = np.int64(0)
     first_one = first_two = last_one = last_two = np.int64(-1)
     one = two = three = four = np.int64(-1)
     backward: Int = 0
@@ -117,11 +121,13 @@ def signs_of_words(
     begins: Int = 0
     ends: Int = 0
     again: Int = 0
+    apart: Int = 0
     most_backward: Int = 0
     most_spelt: Int = 0
     most_begins: Int = 0
     most_ends: Int = 0
     most_again: Int = 0
+    most_apart: Int = 0
     # Sums instead of choices: a wrong guess of the processor costs more than all of this.
     for index in range(count):
         word = packed[np.uintp(index)]
@@ -131,7 +137,9 @@ def signs_of_words(
         now = known & (_IS_SPELT - 1)
         weight = np.int64(order[np.uintp(before), np.uintp(now)])
         backward = min(max(backward - weight, 0), MOST_BACKWARD)
-        before = now
+        next_but_one = np.int64(order[np.uintp(last_but_one), np.uintp(now)])
+        apart = min(max(apart + next_but_one - weight, 0), MOST_TWO_APART)
+        last_but_one, before = before, now
         spelt = min(max(spelt + 4 * (known >> 14) - 1, 0), 2 * SPELT)
         letter = np.int64(firsts[np.uintp(index)])
         alike = np.int64(letter == first_one) | np.int64(letter == first_two)
@@ -146,7 +154,7 @@ def signs_of_words(
         one, two, three, four = word, one, two, three
         most_backward, most_spelt = max(most_backward, backward), max(most_spelt, spelt)
         most_begins, most_ends = max(most_begins, begins), max(most_ends, ends)
-        most_again = max(most_again, again)
+        most_again, most_apart = max(most_again, again), max(most_apart, apart)
         if each:
             counts = _signs(backward, spelt, begins, ends)
             out[index] = counts << 4 | (
@@ -156,7 +164,7 @@ def signs_of_words(
                 | LAST * (ends > 0)
             )
     signs = _signs(most_backward, most_spelt, most_begins, most_ends)
-    return signs | AGAIN * (most_again >= REPEATED), out
+    return signs | AGAIN * (most_again >= REPEATED) | APART * (most_apart >= TWO_APART), out
 
 
 @kernel(inline=True)
