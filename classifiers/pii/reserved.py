@@ -45,8 +45,10 @@ _SPECIMEN_SSN_END = "456789"
 
 def is_reserved_domain(domain: str) -> bool:
     """Whether nobody's mail goes to a domain, in lower case."""
+    name, _, suffix = domain.partition(".")
     return (
-        domain.split(".")[0] in _DOMAINS
+        # A part of somebody's own domain (test.acme.com) may have mail.
+        (name in _DOMAINS and all(len(label) <= 3 for label in suffix.split(".")[:-1]))
         or domain.endswith(_DOMAIN_ENDS)
         or domain.endswith((".example.com", ".example.org", ".example.net"))
     )

@@ -64,6 +64,8 @@ _ROWS = (
     ("«anna dot berg at nordpost dot se»", "email_address"),
     ("reach «o.haddad [at] nordpost [dot] se»", "email_address"),
     ("john.doe@example.com", "email_address"),
+    ("write to ann.lee@domain.co.uk", "email_address"),
+    ("write to «ann.lee@test.acmeworks.com»", "email_address"),
     ("use the @property decorator", "email_address"),
     # Telephones
     ("«+46 8 123 456 78»", "phone_number"),
