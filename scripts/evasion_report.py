@@ -81,9 +81,10 @@ TITLES = {
 }
 
 _CHECKS = {
-    "verbatim": "one search in the index, which finds edited copies as well: string to findings",
-    "disguises": "a whole check by that search, with views: string to verdict",
-    "passages": "the same check with passages",
+    "search": "one search in the index, which finds edited copies as well: string to findings",
+    "verbatim": "a check of the text as it stands by that search: string to verdict",
+    "disguises": "the same check with views",
+    "passages": "the same check with views and passages",
     "default": "all of the default policy",
     "default, --passages": "all of the default policy, with passages",
 }
