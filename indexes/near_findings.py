@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.findings import Evidence, Finding
-from guardrail.indexes.chaining import DRIFT, GAP, LEAST, Runs, chains
+from guardrail.indexes.chain_weight import repeated, weight_of
+from guardrail.indexes.chaining import DRIFT, LEAST, Runs, chains
 from guardrail.indexes.excuses import Cutter
 from guardrail.indexes.index import Index
 from guardrail.indexes.segment import Group, Segment
@@ -18,14 +19,6 @@ from guardrail.text import CanonicalText, Units
 # Runs of a chain that are no further apart in the response are one span: what stands between them
 # is what was put in the place of the original.
 JOIN = 60
-# What is said twice in so many units counts once. A response that names a term again and again, as
-# the document does, is no copy of it: of 56 chains by chance in 87,280 answers of models against
-# 33 MB of documentation, 45 were terms that came again, and repeated signs.
-SAME = 8
-# What each link that does not keep the order costs besides, once a chain is whole: until then they
-# are cheap, so that it takes up all that belongs to it. Without this, at the same number of answers
-# that are flagged, 72 % of edited passages of 20 words are found in place of 75 %.
-ASTRAY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +119,7 @@ def _chains(units: Units, found: Chained) -> Iterator[Chain]:
     for members in chains(runs, LEAST):
         rows = runs[members]
         lengths = rows[:, 1] - rows[:, 0]
-        weight = _weight(rows, _repeated(units, rows))
+        weight = weight_of(rows, repeated(units, rows))
         if weight < LEAST:
             continue
         start, end = int(rows[:, 3].min()), int((rows[:, 3] + lengths).max())
@@ -142,34 +135,6 @@ def _chains(units: Units, found: Chained) -> Iterator[Chain]:
             segment=found.segment,
             index=found.index,
         )
-
-
-def _weight(rows: Runs, repeated: NDArray[np.int64]) -> int:
-    """The weight of a chain without what it repeats, or of a part of it, if that is more: runs that
-    are put before or behind a copy make it no lighter."""
-    start, end, place = rows[:, 0], rows[:, 1], rows[:, 3]
-    ahead = start[1:] - end[:-1]
-    drift = ahead - (place[1:] - (place + end - start)[:-1])
-    ordered = (start[1:] > start[:-1]) & (ahead <= GAP) & (np.abs(drift) <= DRIFT)
-    repeated[1:] += ASTRAY * ~ordered
-    left = np.concatenate(([0], rows[:, 5] // 4 - np.cumsum(repeated)))
-    return int((left - np.minimum.accumulate(left)).max())
-
-
-def _repeated(units: Units, rows: Runs) -> NDArray[np.int64]:
-    """How many units of each run stand only in stretches of `SAME` units that a longer run has as
-    well, or the run itself before."""
-    order = np.argsort(rows[:, 0] - rows[:, 1], kind="stable")
-    starts, ends = rows[order, 0].tolist(), rows[order, 1].tolist()
-    places = np.concatenate([np.arange(*span) for span in zip(starts, ends, strict=True)])
-    places, first = np.unique(places, return_index=True)
-    owners = np.repeat(order, rows[order, 1] - rows[order, 0])[first]
-    heads = np.concatenate([np.arange(s, e - SAME + 1) for s, e in zip(starts, ends, strict=True)])
-    windows = np.lib.stride_tricks.sliding_window_view(units, SAME)[heads]
-    _, new = np.unique(windows.view(np.uint64).ravel(), return_index=True)
-    told = (heads[new][:, None] + np.arange(SAME)).ravel()
-    again = ~np.isin(places, told)
-    return np.bincount(owners[again], minlength=len(rows))
 
 
 def _covered(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> int:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from guardrail import Guardrail
 from guardrail.findings import Action, Finding
 from guardrail.indexes.build import build
-from guardrail.indexes.near_findings import SAME, _repeated, _weight
+from guardrail.indexes.chain_weight import SAME, repeated, weight_of
 from tests.indexes.builders import KEY
 
 TERM = "adaptive cruise control"
@@ -84,13 +84,13 @@ def test_units_count_once(seed: int) -> None:
     expected = [0] * len(rows)
     for place, number in owner.items():
         expected[number] += place not in told
-    assert _repeated(units, rows).tolist() == expected
+    assert repeated(units, rows).tolist() == expected
 
 
 def test_what_stands_around_a_heavy_part_takes_nothing_from_it() -> None:
     rows = np.zeros((3, 6), np.int64)
     rows[:, 0], rows[:, 1], rows[:, 3] = (0, 30, 70), (20, 60, 95), (0, 30, 70)
     rows[:, 5] = (80, 190, 280)  # 20, 47 and 70 units
-    assert _weight(rows, np.array([0, 0, 0])) == 70
-    assert _weight(rows, np.array([20, 0, 0])) == 50
-    assert _weight(rows, np.array([20, 0, 25])) == 27
+    assert weight_of(rows, np.array([0, 0, 0])) == 70
+    assert weight_of(rows, np.array([20, 0, 0])) == 50
+    assert weight_of(rows, np.array([20, 0, 25])) == 27
