@@ -13,10 +13,10 @@ from guardrail.views.view import Int, Source, Spans, View, pick
 from guardrail.views.weights import tables
 from guardrail.views.words import (
     MOST_TWO_APART,
-    SLOT_SHIFT,
-    SLOT_STEP,
+    ORDERED,
     TWO_APART,
     Packed,
+    class_of,
     split_words,
     word_tables,
 )
@@ -44,10 +44,7 @@ def apart_runs(
     most: Int = 0
     for index in range(len(packed)):
         word = packed[np.uintp(index)]
-        slot = np.uintp((np.uint64(word) * np.uint64(SLOT_STEP)) >> np.uint64(SLOT_SHIFT))
-        now = np.int64(endings[np.uintp(word & 1023)])
-        now += (np.int64(classes[slot]) - now) * np.int64(keys[slot] == word)
-        now &= 16383
+        now = class_of(word, keys, classes, endings) & ORDERED
         if score == 0:
             start = index
         score += order[np.uintp(two), np.uintp(now)]
@@ -98,11 +95,7 @@ def order_weight(
     weight: Int = 0
     before = np.int64(0)
     for word in packed:
-        slot = np.uintp((np.uint64(word) * np.uint64(SLOT_STEP)) >> np.uint64(SLOT_SHIFT))
-        now = np.int64(endings[np.uintp(word & 1023)])
-        if keys[slot] == word:
-            now = np.int64(classes[slot])
-        now &= 16383
+        now = class_of(word, keys, classes, endings) & ORDERED
         weight += order[np.uintp(before), np.uintp(now)]
         before = now
     return weight  # type: ignore[no-any-return]

@@ -53,6 +53,8 @@ SPELLING = {name: name[0] for name in (
 ))}
 # fmt: on
 _IS_SPELT = 1 << 14
+# What of a class tells the order.
+ORDERED = _IS_SPELT - 1
 SLOT_SHIFT = 51
 _SLOTS = 1 << 64 - SLOT_SHIFT
 SLOT_STEP = 0x9E3779B97F4A7C15
@@ -99,6 +101,16 @@ def word_tables() -> Words:
     return Words(keys, classes, endings, order)
 
 
+@kernel(inline=True)
+def class_of(
+    word: Int, keys: Packed, classes: NDArray[np.int16], endings: NDArray[np.int16]
+) -> Int:
+    """The class of a packed word: its own, or else that of its last two letters."""
+    slot = np.uintp((np.uint64(word) * np.uint64(SLOT_STEP)) >> np.uint64(SLOT_SHIFT))
+    known = np.int64(endings[np.uintp(word & 1023)])
+    return np.int64(classes[slot]) if keys[slot] == word else known
+
+
 @kernel()
 def signs_of_words(
     packed: Packed,
@@ -131,10 +143,8 @@ def signs_of_words(
     # Sums instead of choices: a wrong guess of the processor costs more than all of this.
     for index in range(count):
         word = packed[np.uintp(index)]
-        slot = np.uintp((np.uint64(word) * np.uint64(SLOT_STEP)) >> np.uint64(SLOT_SHIFT))
-        known = np.int64(endings[np.uintp(word & 1023)])
-        known = np.int64(classes[slot]) if keys[slot] == word else known
-        now = known & (_IS_SPELT - 1)
+        known = class_of(word, keys, classes, endings)
+        now = known & ORDERED
         weight = np.int64(order[np.uintp(before), np.uintp(now)])
         backward = min(max(backward - weight, 0), MOST_BACKWARD)
         next_but_one = np.int64(order[np.uintp(last_but_one), np.uintp(now)])
@@ -216,11 +226,7 @@ def reversible_from(
     weight = 0
     for back in range(min(UNORDERED, len(packed))):
         word = packed[len(packed) - 1 - back]
-        slot = np.uintp((np.uint64(word) * np.uint64(SLOT_STEP)) >> np.uint64(SLOT_SHIFT))
-        known = np.int64(endings[np.uintp(word & 1023)])
-        if keys[slot] == word:
-            known = np.int64(classes[slot])
-        now = known & (_IS_SPELT - 1)
+        now = class_of(word, keys, classes, endings) & ORDERED
         if after >= 0:
             weight += order[now, after]
         after = now
