@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import kernel
-from guardrail.views.pieces import UNITS, join, joined
+from guardrail.views.pieces import UNITS, Pieces, joined
 from guardrail.views.signs import COUNTED
 from guardrail.views.view import Points, Source, Spans, View, pick
 from guardrail.views.weights import tables
@@ -80,7 +80,7 @@ def find_counted(source: Source) -> Iterator[View]:
     )
     groups = np.array([[len(piece), 0] for piece in pieces])
     together = joined(source.points, np.concatenate(pieces), groups, COUNTED, UNITS)
-    yield from join(source, together, ["counted"])
+    yield from Pieces(source, together, ["counted"])
 
 
 @kernel()

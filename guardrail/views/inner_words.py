@@ -1,32 +1,41 @@
-"""Words within lines, told by the order of words."""
+"""Letters and words within lines, told by the order in which they stand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
+from numpy.typing import NDArray
 
 from guardrail.jit import kernel
 from guardrail.views.every import IN_ORDER, order_weight
-from guardrail.views.pieces import UNITS, join, joined
-from guardrail.views.tallies import PIECES
-from guardrail.views.view import Points, Source, Spans, View
-from guardrail.views.weights import EDGE, LATIN, Kinds, tables
-from guardrail.views.words import LETTER_BITS, Packed, word_tables
+from guardrail.views.view import Points, Spans
+from guardrail.views.weights import EDGE, LATIN, Kinds
+from guardrail.views.words import LETTER_BITS, Packed
 
 # Places of words in their lines; first and last ones are found without their order.
 INNER = (2, 3)
 
 
-def inner_words(source: Source, lines: Spans) -> Iterator[View]:
-    """Views of the second words of lines, and of the third ones, where they stand as words do that
+@kernel()
+def inner_words(
+    points: Points,
+    lines: Spans,
+    kinds: Kinds,
+    keys: Packed,
+    classes: NDArray[np.int16],
+    endings: NDArray[np.int16],
+    order: NDArray[np.int8],
+) -> tuple[Spans, Spans]:
+    """Groups of the second words of lines, and of the third ones, where they stand as words do that
     belong together; `lines` has start and end of each."""
+    spans, groups = np.empty((0, 2), np.int64), np.empty((len(INNER), 2), np.int64)
+    found = 0
     for place in INNER:
-        spans, packed = words_of_lines(source.points, lines, place, tables().kinds)
-        if order_weight(packed, *word_tables()) >= IN_ORDER:
-            groups = np.array([[len(spans), 0]])
-            pieces = joined(source.points, spans, groups, PIECES, UNITS)
-            yield from join(source, pieces, ("words of lines",))
+        words, packed = words_of_lines(points, lines, place, kinds)
+        if order_weight(packed, keys, classes, endings, order) >= IN_ORDER:
+            spans = np.concatenate((spans, words))
+            groups[found, 0], groups[found, 1] = len(words), 0
+            found += 1
+    return spans, groups[:found]
 
 
 @kernel()

@@ -11,16 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import grown, kernel
-from guardrail.views.inner_words import inner_words
-from guardrail.views.pieces import UNITS, Groups, join, joined
+from guardrail.views.pieces import Pieces, joined
 from guardrail.views.signs import LONGEST, SHORT
 from guardrail.views.tallies import PIECES
 from guardrail.views.view import Int, Points, Source, Spans, View, pick
-from guardrail.views.weights import may_read, reads
+from guardrail.views.weights import may_read
 
-# Lines whose first letters are read, or words within them; the built-in policy lets shorter
-# matches through.
-ACROSTIC = 24
 COLUMNS = 16
 
 _DELIMITERS = "|\t,;:="
@@ -47,30 +43,18 @@ def _classes() -> NDArray[np.uint8]:
 _CLASSES = _classes()
 
 
-_NAMES = ("first words", "last words", "every other line", "numbered", "column")
+LAID_OUT = ("first words", "last words", "every other line", "numbered", "column")
 _FIRST_WORDS, _LAST_WORDS, _EVERY_OTHER, _NUMBERED, _COLUMN = range(5)
 
 
-def find_layouts(source: Source) -> Iterator[View]:
-    """Views of pieces that are laid out in a regular way."""
-    firsts, groups = layouts(source.points, PIECES, UNITS, False)
-    if len(firsts) >= ACROSTIC:
-        if reads(source.points[firsts]):
-            yield pick(source, firsts, "first letters", "layout")
-        lines, _ = line_edges(source.points, PIECES, False)
-        short = lines[lines[:, _SIGNS] & _LIST > 0]
-        yield from inner_words(source, short[:, [_START, _END]])
-    yield from join(source, groups, _NAMES)
-
-
 def open_layouts(source: Source) -> Iterator[View]:
-    """What `find_layouts` may find when the text goes on: views with the pieces that there are,
-    where the last lines may go on to be a list or a table, however few they are."""
-    firsts, groups = layouts(source.points, 1, 1, True)
+    """What is found in lists and tables when the text goes on: views with the pieces that there
+    are, where the last lines may go on to be a list or a table, however few they are."""
+    firsts, _, spans, groups = laid_out(source.points, 1, True)
     letters = firsts[may_read(source.points[firsts]) :]
     if len(letters):
         yield pick(source, letters, "first letters", "layout")
-    yield from join(source, groups, _NAMES)
+    yield from Pieces(source, joined(source.points, spans, groups, 1, 1), LAID_OUT)
 
 
 # Columns of what `line_edges` returns, and the sign of a line in a list; lower bits are those of
@@ -80,12 +64,13 @@ _LIST = 1 << len(_DELIMITERS)
 
 
 @kernel()
-def layouts(
-    points: Points, fewest: int, units: int, going_on: bool
-) -> tuple[NDArray[np.int64], Groups]:
-    """Where the lines of lists begin; and their first words, last words and every other line, the
-    numbered ones in their order if there are so many, and columns of tables, whatever parts them.
-    With `going_on` of the last lines alone, however few they are."""
+def laid_out(
+    points: Points, fewest: int, going_on: bool
+) -> tuple[NDArray[np.int64], Spans, Spans, Spans]:
+    """Where the first letters of the lines of lists stand; these lines; and groups, for
+    `put_pieces`: their first words, last words and every other line, the numbered ones in their
+    order if there are so many, and columns of tables, whatever parts them. With `going_on` of the
+    last lines alone, however few they are."""
     lines, signs = line_edges(points, PIECES, going_on)
     if going_on:
         signs = signs & lines[-1, _SIGNS] if len(lines) else 0
@@ -108,13 +93,15 @@ def layouts(
         if count:
             groups[names, 0], groups[names, 1] = count, name
             names += 1
-    firsts, spans = np.empty(listed, np.int64), np.empty((size, 2), np.int64)
+    firsts, list_ = np.empty(listed, np.int64), np.empty((listed, 2), np.int64)
+    spans = np.empty((size, 2), np.int64)
     values, bodies = np.empty(numbered, np.int64), np.empty((numbered, 2), np.int64)
     at = value = 0
     for line in range(len(lines) if listed else 0):
         if not lines[line, _SIGNS] & _LIST:
             continue
         firsts[at] = lines[line, _FIRST]
+        list_[at, 0], list_[at, 1] = lines[line, _START], lines[line, _END]
         spans[at, 0], spans[at, 1] = lines[line, _FIRST], lines[line, _FIRST_END]
         spans[listed + at, 0], spans[listed + at, 1] = lines[line, _LAST], lines[line, _END]
         if others:
@@ -136,7 +123,7 @@ def layouts(
                     groups[names, 0], groups[names, 1] = end - start, _COLUMN
                     names += 1
                     spans = np.concatenate((spans, cells[start:end]))
-    return firsts, joined(points, spans, groups[:names], fewest, units)
+    return firsts, list_, spans, groups[:names]
 
 
 @kernel()

@@ -31,7 +31,7 @@ from guardrail.views.blocks import (
 )
 from guardrail.views.encodings import shifted
 from guardrail.views.keyed import find_keyed
-from guardrail.views.view import Kind, Points, Source, View, pick, string
+from guardrail.views.view import Kind, Points, Source, View, pick
 from guardrail.views.weights import EDGE, LATIN, SCALE, tables
 
 Signs = NDArray[np.uint8]
@@ -362,27 +362,23 @@ def turned(source: Source, start: int, end: int, kind: Kind) -> Iterator[View]:
 
 def word_order(source: Source, start: int, end: int) -> View:
     """The words of a stretch from the last to the first."""
-    points, starts = words_turned(source.points, start, end)
-    text = string(points, source.text.isascii())
-    return View(ORDERS[-1], text, starts, starts + np.uint32(1), "layout")
+    return pick(source, words_turned(source.points, start, end), ORDERS[-1], "layout")
 
 
 @kernel()
-def words_turned(points: Points, start: int, end: int) -> NDArray[np.uint32]:
-    """The words of a stretch, from the last to the first, and their places."""
-    out = np.empty((2, end - start), np.uint32)
+def words_turned(points: Points, start: int, end: int) -> NDArray[np.int64]:
+    """Places of the words of a stretch, from the last to the first."""
+    out = np.empty(end - start, np.int64)
     at = 0
     last = end
     for index in range(end - 1, start - 2, -1):
         if index >= start and not _is_blank(points[np.uintp(index)]):
             continue
         for place in range(index + 1, last):
-            out[0, np.uintp(at)] = points[np.uintp(place)]
-            out[1, np.uintp(at)] = place
+            out[np.uintp(at)] = place
             at += 1
         if index >= start:
-            out[0, np.uintp(at)] = points[np.uintp(index)]
-            out[1, np.uintp(at)] = index
+            out[np.uintp(at)] = index
             at += 1
         last = index
     return out

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import grown, kernel
-from guardrail.views.pieces import UNITS, Groups, join, joined
-from guardrail.views.tallies import LONGEST_PIECE, PIECES
-from guardrail.views.view import Points, Source, View
+from guardrail.views.pieces import Pieces, joined
+from guardrail.views.tallies import LONGEST_PIECE
+from guardrail.views.view import Points, Source, Spans, View
 
 # What marks pieces, as numbered by the kernel; a string before a colon is a key.
-_NAMES = (
+MARKED = (
     "strings",
     "strings",
     "marked",
@@ -51,20 +51,15 @@ _ACTS = np.zeros(128, np.bool_)
 _ACTS[[ord(char) for char in "\n\"'`*([)]><#/-"]] = True
 
 
-def find_marked(source: Source) -> Iterator[View]:
-    """Views of the pieces in one kind of mark each."""
-    yield from join(source, marked_groups(source.points, PIECES, UNITS), _NAMES)
-
-
 def open_marks(source: Source) -> Iterator[View]:
-    """What `find_marked` may find when the text goes on: the pieces that there are."""
-    return join(source, marked_groups(source.points, 1, 1), _NAMES)
+    """What is found in marks when the text goes on: the pieces that there are."""
+    yield from Pieces(source, joined(source.points, *marked(source.points, 1), 1, 1), MARKED)
 
 
 @kernel()
-def marked_groups(points: Points, fewest: int, units: int) -> Groups:
-    """The pieces in one kind of mark each, if there are enough; see `joined`. Strings of JSON are
-    keys, and values, and all of them."""
+def marked(points: Points, fewest: int) -> tuple[Spans, Spans]:
+    """Groups, for `put_pieces`, of the pieces in one kind of mark each, if there are enough of it.
+    Strings of JSON are keys, and values, and all of them."""
     pieces, counts = marked_pieces(points, LONGEST_PIECE)
     chosen = np.zeros(14, np.bool_)
     every = counts[_DOUBLE] + counts[_KEY]
@@ -92,7 +87,7 @@ def marked_groups(points: Points, fewest: int, units: int) -> Groups:
             if pieces[row, 0] == own or (kind == _DOUBLE and pieces[row, 0] == _KEY):
                 spans[size, 0], spans[size, 1] = pieces[row, 1], pieces[row, 2]
                 size += 1
-    return joined(points, spans, groups, fewest, units)
+    return spans, groups
 
 
 @kernel()

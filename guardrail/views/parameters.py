@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from guardrail.views.pieces import UNITS, join, joined
+from guardrail.views.pieces import UNITS, Pieces, joined
 from guardrail.views.tallies import PIECES
 from guardrail.views.view import Source, View
 
@@ -22,4 +22,4 @@ def find_parameters(source: Source) -> Iterator[View]:
     if len(values) >= PIECES:
         groups = np.array([[len(values), 0]])
         pieces = joined(source.points, np.array(values), groups, PIECES, UNITS)
-        yield from join(source, pieces, ("parameters",))
+        yield from Pieces(source, pieces, ("parameters",))

@@ -8,51 +8,83 @@ from typing import NamedTuple
 import numpy as np
 
 from guardrail.jit import kernel
-from guardrail.text import Offsets
 from guardrail.views.numerals import FEWEST, number_rows
-from guardrail.views.view import GAP, Int, Points, Source, Spans, View, string
+from guardrail.views.view import GAP, SEAM, Int, Points, Source, Spans, View, string
 
-_BLANK = ord(GAP)
+_BLANK, _BREAK = ord(GAP), ord(SEAM[0])
 
 # Letters and digits that a detector of passages needs at least.
 UNITS = 27
 
 
 class Groups(NamedTuple):
-    """Groups of pieces of a source, put together: `points` and `starts` of all of them, and for
-    each a row of where it starts and ends in these, the number of its name, and whether there are
-    rows of numbers in it."""
+    """Groups of pieces of a source, put together: the code points of all of them, a seam behind
+    each group, and where each starts and ends in the source, shape (3, n); and for each group a row
+    of where it starts and ends in these, the number of its name, and whether there are rows of
+    numbers in it."""
 
-    points: Points
-    starts: Offsets
+    places: Points
     rows: Spans
 
 
-def join(source: Source, groups: Groups, names: Sequence[str]) -> Iterator[View]:
-    """A view of each group."""
-    points, starts, rows = groups
-    if not len(rows):
-        return
-    text = string(points, source.text.isascii())
-    ends = starts + np.uint32(1)
-    for first, last, name, numbers in rows.tolist():
-        part = slice(first, last)
-        plain = not numbers
-        yield View(names[name], text[part], starts[part], ends[part], "layout", plain=plain)
+class Pieces:
+    """The views of groups, made when they are asked for: hardly any text has something to show in
+    them. `text`: that of all of them, a seam behind each; `firsts`: where each begins in it;
+    `plain`: see `View`, for all of them."""
+
+    def __init__(self, source: Source, groups: Groups, names: Sequence[str]) -> None:
+        self._rows = groups.rows.tolist()
+        self._groups, self._names = groups, names
+        self.firsts = [row[0] for row in self._rows]
+        self.plain = not any(row[3] for row in self._rows)
+        end = self._rows[-1][1] + len(SEAM) if self._rows else 0
+        self.text = string(groups.places[0, :end], source.text.isascii())
+
+    def __iter__(self) -> Iterator[View]:
+        _, starts, ends = self._groups.places
+        for first, last, name, numbers in self._rows:
+            part = slice(first, last)
+            text = self.text[part]
+            yield View(
+                self._names[name], text, starts[part], ends[part], "layout", plain=not numbers
+            )
 
 
 @kernel()
 def joined(points: Points, spans: Spans, groups: Spans, fewest: int, units: int) -> Groups:
-    """Pieces (start, end) of groups (how many pieces, the number of a name), those with a letter or
-    digit in them, a blank behind each, which belongs to the end of the piece. Groups are left out
-    that have fewer pieces, or letters and digits, or whose pieces stand together anyway."""
-    size = len(spans)
+    """The groups alone that `put_pieces` puts together."""
+    places = np.empty((3, length_of(spans, groups)), np.uint32)
+    rows = np.empty((len(groups), 4), np.int64)
+    found, _ = put_pieces(points, spans, groups, fewest, units, places, rows, 0, 0)
+    return Groups(places, rows[:found])
+
+
+@kernel()
+def length_of(spans: Spans, groups: Spans) -> int:
+    """How many code points groups of pieces have at most with a blank behind each, and seams."""
+    size = len(spans) + 2 * len(groups)
     for index in range(len(spans)):
         size += spans[index, 1] - spans[index, 0]
-    out = np.empty(size, np.uint32)
-    starts = np.empty(size, np.uint32)
-    rows = np.empty((len(groups), 4), np.int64)
-    at = index = found = 0
+    return size
+
+
+@kernel()
+def put_pieces(
+    points: Points,
+    spans: Spans,
+    groups: Spans,
+    fewest: int,
+    units: int,
+    out: Points,
+    rows: Spans,
+    found: int,
+    at: int,
+) -> tuple[int, int]:
+    """Pieces (start, end) of groups (how many pieces, the number of a name), those with a letter or
+    digit in them, a blank behind each, which belongs to the end of the piece. Groups are left out
+    that have fewer pieces, or letters and digits, or whose pieces stand together anyway. How many
+    groups and code points there are then."""
+    index = 0
     for group in range(len(groups)):
         begin = at
         there: Int = 0
@@ -65,8 +97,9 @@ def joined(points: Points, spans: Spans, groups: Spans, fewest: int, units: int)
             first, before = at, there
             for place in range(start, end):
                 point: Int = np.int64(points[np.uintp(place)])
-                out[np.uintp(at)] = point
-                starts[np.uintp(at)] = place
+                out[0, np.uintp(at)] = point
+                out[1, np.uintp(at)] = place
+                out[2, np.uintp(at)] = place + 1
                 there += _counts(point)
                 digits += 48 <= point <= 57
                 dots += point in (45, 46, 95) or point >= 0xB7
@@ -74,8 +107,9 @@ def joined(points: Points, spans: Spans, groups: Spans, fewest: int, units: int)
             if there == before:
                 at = first
                 continue
-            out[at] = _BLANK
-            starts[at] = max(end, 1) - 1
+            out[0, at] = _BLANK
+            out[1, at] = max(end, 1) - 1
+            out[2, at] = max(end, 1)
             at += 1
             # Whether letters or digits stand between it and the one before.
             if last > start:
@@ -90,9 +124,16 @@ def joined(points: Points, spans: Spans, groups: Spans, fewest: int, units: int)
             at = begin
             continue
         rows[found, 0], rows[found, 1], rows[found, 2] = begin, at, groups[group, 1]
-        rows[found, 3] = max(digits, dots) >= FEWEST and len(number_rows(out[begin:at])) > 0
+        rows[found, 3] = max(digits, dots) >= FEWEST and len(number_rows(out[0, begin:at])) > 0
         found += 1
-    return Groups(out[:at], starts[:at], rows[:found])
+        at = put_seam(out, at)
+    return found, at
+
+
+@kernel(inline=True)
+def put_seam(out: Points, at: int) -> int:
+    out[0, at] = out[0, at + 1] = _BREAK
+    return at + 2
 
 
 @kernel(inline=True)

@@ -36,7 +36,11 @@ from guardrail.views.weights import EDGE, LATIN, SCALE, Kinds, Weights, reads_as
 from guardrail.views.words import (
     AGAIN,
     APART,
+    FIRST,
+    LAST,
     LETTER_BITS,
+    NATO,
+    ORDER,
     Packed,
     signs_of_words,
     stops_backward,
@@ -46,10 +50,10 @@ from guardrail.views.words import (
 # Runs of a code; percent signs, ampersands, backslashes and equals signs; many of one of them;
 # numbers in a row, or signs of Morse code; letters that are no language, or in another order;
 # one character between all others; what is not ASCII; lines of a list or a table; pieces in marks;
-# words in reverse, that spell letters, or with letters glued on; signs for letters;
+# words that spell letters, or with letters glued on; signs for letters;
 # runs of base85; letters of other scripts; words again and again; numbers from 1 on; lines that
 # tell their length; many characters without a blank; letters of words in another order; syllables
-# in words; every other word in its order.
+# in words; every other word in its order; words in reverse.
 (
     CODES,
     ESCAPES,
@@ -71,7 +75,8 @@ from guardrail.views.words import (
     SCRAMBLED,
     STUFFED,
     EVERY,
-) = (1 << n for n in range(20))
+    REVERSED,
+) = (1 << n for n in range(21))
 
 # 12 bytes of hexadecimal, 15 of base32, 18 of base64: two or three words.
 SHORTEST = 24
@@ -292,8 +297,10 @@ def look(
     word_signs, _ = signs_of_words(
         packed[:words], firsts[:words], keys, word_classes, endings, word_order, False
     )
-    if word_signs & ~(AGAIN | APART) or backward:
+    if word_signs & (NATO | FIRST | LAST):
         signs |= WORDS
+    if word_signs & ORDER or backward:
+        signs |= REVERSED
     if word_signs & AGAIN:
         signs |= REPEATS
     if len(scrambled_runs(packed[:words], short)):

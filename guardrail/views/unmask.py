@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 
@@ -22,12 +23,11 @@ from guardrail.views.escapes import find_changed_escapes, find_escapes
 from guardrail.views.every import find_every
 from guardrail.views.groups import find_grouped
 from guardrail.views.joined import find_joined
-from guardrail.views.layout import find_layouts
 from guardrail.views.leet import find_leet
 from guardrail.views.letters import MOVED, ORDERS, find_foreign, find_letters
-from guardrail.views.marks import find_marked
 from guardrail.views.numerals import find_numerals
 from guardrail.views.parameters import find_parameters
+from guardrail.views.put_together import PUT_TOGETHER, put_together
 from guardrail.views.scrambled import find_scrambled, find_stuffed
 from guardrail.views.view import SEAM, Kind, Source, View, through
 from guardrail.views.wordings import find_words
@@ -56,8 +56,6 @@ FAMILIES: tuple[tuple[int, Family], ...] = (
     (signs.EVERY, find_every),
     (signs.COUNTS, find_counted),
     (signs.LEET, find_leet),
-    (signs.MARKS, find_marked),
-    (signs.LINES, find_layouts),
 )
 # What is searched for in pieces that were put together: what one piece cannot hold. Other codes are
 # seen where they stand, and letters that are odd in pieces are so by chance.
@@ -76,7 +74,7 @@ MOST = 1024
 _COMPARED = 32
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen, as `CanonicalText`
 class Unmasked:
     """The views of a text as one more text to be searched, and what could not be looked into.
 
@@ -85,10 +83,17 @@ class Unmasked:
     """
 
     text: CanonicalText
-    views: Sequence[View]
     firsts: Sequence[int]
     pieces: int
     unseen: str | None
+    _views: Iterable[View]
+
+    @property
+    def views(self) -> Sequence[View]:
+        """The views, made when they are asked for."""
+        if not isinstance(self._views, list):
+            self._views = list(self._views)
+        return self._views
 
 
 def unmasked_findings(
@@ -140,34 +145,44 @@ def _says(one: Finding, other: Finding) -> bool:
 def unmask(raw: str, since: int = 0) -> Unmasked | None:
     """The views of a text, or None where it shows no sign of a disguise; of each, what holds all
     that comes from the text behind `since`."""
-    views, unseen = _search(raw)
+    source = Source(raw)
+    seen = signs.signs_of(source.letters)
+    found = _found(source, seen)
+    first = next(found, None)
+    pieces = put_together(source, seen) if seen & PUT_TOGETHER else ()
+    if first is None and since <= 0 and (not pieces or pieces.plain):
+        # What most answers of models have.
+        if not pieces:
+            return None
+        return Unmasked(canonicalise(pieces.text), pieces.firsts, 0, None, pieces)
+    views, unseen = _search(raw, chain(() if first is None else (first,), found, pieces))
     if since > 0:
         views = [part for view in views if (part := view.behind(since)) is not None]
     if not views and unseen is None:
         return None
     views.sort(key=lambda view: view.pieced)
     firsts: list[int] = []
-    pieces = place = 0
+    place = first_piece = 0
     for view in views:
         firsts.append(place)
         place += len(view.text) + len(SEAM)
         if not view.pieced:
-            pieces = place
+            first_piece = place
     joined = SEAM.join([view.text for view in views])
-    return Unmasked(canonicalise(joined), views, firsts, pieces, unseen)
+    return Unmasked(canonicalise(joined), firsts, first_piece, unseen, views)
 
 
-def _search(raw: str) -> tuple[list[View], str | None]:
+def _search(raw: str, outermost: Iterable[View]) -> tuple[list[View], str | None]:
     """The views of a text, those of the text itself first; and why they are not all, if so."""
     views: list[View] = []
     known = {raw}
     room = FACTOR * len(raw) + SPARE
-    # With each view, the kinds of disguise on the way to it.
-    layer: list[tuple[View | None, tuple[Kind, ...]]] = [(None, ())]
+    # With the views of each view, the kinds of disguise on the way to it.
+    layer: list[tuple[Iterable[View], tuple[Kind, ...]]] = [(outermost, ())]
     for depth in range(DEPTH + 1):
-        inner: list[tuple[View | None, tuple[Kind, ...]]] = []
-        for outer, kinds in layer:
-            for view in _views(raw, outer, kinds):
+        inner: list[tuple[Iterable[View], tuple[Kind, ...]]] = []
+        for found, kinds in layer:
+            for view in found:
                 if depth == DEPTH:
                     # Signs of letters and layouts are no surprise in what is left of a clean text.
                     codes = kinds.count("code") + (view.kind in ("code", "escape"))
@@ -184,32 +199,36 @@ def _search(raw: str) -> tuple[list[View], str | None]:
                     return views, f"disguised in more than {MOST} ways"
                 views.append(view)
                 if not view.plain:
-                    inner.append((view, (*kinds, view.kind)))
+                    way = (*kinds, view.kind)
+                    inner.append((_inner_views(view, way), way))
         layer = inner
     return views, None
 
 
-def _views(raw: str, outer: View | None, kinds: tuple[Kind, ...]) -> Iterator[View]:
-    source = Source(raw if outer is None else outer.text)
-    if outer is not None and outer.kind == "layout":
-        seen = IN_LAYOUTS
-    else:
-        seen = signs.signs_of(source.letters)
+def _inner_views(outer: View, kinds: tuple[Kind, ...]) -> Iterator[View]:
+    """The views in a view, to which these kinds of disguise lead."""
+    source = Source(outer.text)
+    seen = IN_LAYOUTS if outer.kind == "layout" else signs.signs_of(source.letters)
     # One layout in another is nothing that was written; what is looked for is found by chance.
-    if "layout" in kinds:
-        seen &= ~(signs.LINES | signs.MARKS)
     # Other scripts are turned round on no sign: where letters were changed, that was done before.
-    if "layout" in kinds or "letters" in kinds:
+    if "layout" in kinds:
+        seen &= ~(signs.LINES | signs.MARKS | signs.SCRIPTS)
+    if "letters" in kinds:
         seen &= ~signs.SCRIPTS
+    pieces = put_together(source, seen) if seen & PUT_TOGETHER else ()
+    for view in chain(_found(source, seen), pieces):
+        if kinds.count(view.kind) < LIMITS[view.kind] and not _undoes(view, outer):
+            yield through(outer, view)
+
+
+def _found(source: Source, seen: int) -> Iterator[View]:
+    """The views in a text with these signs, but for those that are put together at once."""
     for family in _begun(seen):
         for view in family(source):
-            # Words in reverse hold no row of numbers that the text does not hold.
-            if view.kind == "layout" and view.name in ORDERS and not seen & IN_LAYOUTS:
+            # What is turned round holds no row of numbers that the text does not hold.
+            if view.name in ORDERS and view.kind == "layout" and not seen & IN_LAYOUTS:
                 view = replace(view, plain=True)
-            if outer is None:
-                yield view
-            elif kinds.count(view.kind) < LIMITS[view.kind] and not _undoes(view, outer):
-                yield through(outer, view)
+            yield view
 
 
 @lru_cache(maxsize=4096)

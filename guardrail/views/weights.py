@@ -58,25 +58,25 @@ READS = 0.2
 def reads(points: Points) -> bool:
     """Whether letters may be a language if they are read one after the other."""
     known = tables()
-    return bool(_mean(points, known.kinds, known.language) > READS * SCALE)
+    return reading(points, known.kinds, known.language)
 
 
 @kernel()
-def _mean(points: Points, kinds: Kinds, language: Weights) -> float:
-    """The weight of a pair of letters on the average; that of letters of other scripts is unknown
-    and as good as any."""
+def reading(points: Points, kinds: Kinds, language: Weights) -> bool:
+    """The same, by the weight of a pair of letters on the average; that of letters of other scripts
+    is unknown and as good as any."""
     weight = pairs = 0
     before = np.int64(26)
     for point in points:
         if point >= 0x250:
-            return np.inf
+            return True
         kind = np.int64(kinds[point])
         if kind != 26:
             if before != 26:
                 weight += language[before, kind]
                 pairs += 1
             before = kind
-    return weight / max(pairs, 1)
+    return bool(weight > READS * SCALE * max(pairs, 1))
 
 
 @kernel()

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import kernel
-from guardrail.views.letters import word_order
 from guardrail.views.pig_latin import pig_latin
 from guardrail.views.view import Draft, Points, Source, Spans, View, pick
 from guardrail.views.weights import Kinds, tables
@@ -42,14 +41,8 @@ _SPELT = re.compile(rf"(?i)\b(?:{'|'.join(SPELLING)})\b")
 
 
 def find_words(source: Source) -> Iterator[View]:
-    """Views of stretches whose words stand in reverse, spell letters or have letters glued on."""
-    packed, words, signs, marks, turned, backward = words_seen(
-        source.letters, tables().kinds, *word_tables()
-    )
-    for first, last in turned.tolist():
-        yield word_order(source, int(words[first, 0]), int(words[last - 1, 1]))
-    if len(words) and backward:
-        yield word_order(source, int(words[0, 0]), int(words[-1, 1]))
+    """Views of stretches whose words spell letters or have letters glued on."""
+    packed, words, signs, marks = words_seen(source.letters, tables().kinds, *word_tables())
     if signs & NATO:
         for first, last in stretches(marks, NATO).tolist():
             yield _spelt(source.text, int(words[first, 0]), int(words[last - 1, 1]))
@@ -74,16 +67,34 @@ def words_seen(
     classes: NDArray[np.int16],
     endings: NDArray[np.int16],
     order: NDArray[np.int8],
-) -> tuple[Packed, Spans, int, NDArray[np.uint8], Spans, bool]:
-    """Words, packed, and where they stand; their signs and those of each; stretches in reverse with
-    the words around them; and whether a full stop says that all are in reverse."""
+) -> tuple[Packed, Spans, int, NDArray[np.uint8]]:
+    """Words, packed, and where they stand; their signs and those of each."""
     packed, firsts, words = split_words(letters, kinds)
     signs, marks = signs_of_words(packed, firsts, keys, classes, endings, order, True)
-    turned = stretches(marks, ORDER)
-    for row in range(len(turned)):
-        turned[row, 0] = max(turned[row, 0] - AROUND, 0)
-        turned[row, 1] = min(turned[row, 1] + AROUND, len(words))
-    return packed, words, signs, marks, turned, sentences_backward(letters)
+    return packed, words, signs, marks
+
+
+@kernel()
+def turned_words(
+    letters: NDArray[np.uint8] | Points,
+    kinds: Kinds,
+    keys: Packed,
+    classes: NDArray[np.int16],
+    endings: NDArray[np.int16],
+    order: NDArray[np.int8],
+) -> Spans:
+    """Start and end of stretches in reverse with the words around them, and of all words where a
+    full stop says that they are."""
+    _, words, _, marks = words_seen(letters, kinds, keys, classes, endings, order)
+    rows = stretches(marks, ORDER)
+    out = np.empty((len(rows) + 1, 2), np.int64)
+    for row in range(len(rows)):
+        out[row, 0] = words[max(rows[row, 0] - AROUND, 0), 0]
+        out[row, 1] = words[min(rows[row, 1] + AROUND, len(words)) - 1, 1]
+    whole = len(words) > 0 and sentences_backward(letters)
+    if whole:
+        out[len(rows), 0], out[len(rows), 1] = words[0, 0], words[-1, 1]
+    return out[: len(rows) + whole]
 
 
 def open_words(source: Source) -> int:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from guardrail.views import signs
 from guardrail.views.letters import ORDERS
+from guardrail.views.put_together import PUT_TOGETHER, put_together
 from guardrail.views.unmask import FAMILIES, unmask
 from guardrail.views.view import Source, View
 from tests.cases.disguises import HIDDEN
@@ -30,6 +31,8 @@ def passed_over(text: str) -> Iterator[tuple[str, View]]:
         if needed not in FREE and not seen & needed:
             for view in family(source):
                 yield family.__name__, view
+    for view in put_together(source, PUT_TOGETHER & ~seen):
+        yield "put_together", view
 
 
 # Characters that signs look at, in pieces of which texts are made that have many of them.
@@ -105,7 +108,7 @@ def test_codes_show_from_the_shortest_on(size: int) -> None:
 )
 def test_prose_shows_no_sign(text: str) -> None:
     assert unmask(text) is None
-    assert signs.signs_of(Source(text).letters) & ~signs.WORDS == 0
+    assert signs.signs_of(Source(text).letters) & ~(signs.WORDS | signs.REVERSED) == 0
 
 
 def test_words_in_their_order_have_no_order_reversed() -> None:
