@@ -79,8 +79,8 @@ def find_counted(source: Source) -> Iterator[View]:
         np.stack((np.maximum(before, starts - PIECE), starts), axis=1)[order],
     )
     groups = np.array([[len(piece), 0] for piece in pieces])
-    together = joined(source.points, np.concatenate(pieces), groups, COUNTED, UNITS)
-    yield from Pieces(source, together, ["counted"])
+    spans = np.concatenate(pieces)
+    yield from Pieces(source, ["counted"], joined, source.points, spans, groups, COUNTED, UNITS)
 
 
 @kernel()

@@ -54,7 +54,7 @@ def open_layouts(source: Source) -> Iterator[View]:
     letters = firsts[may_read(source.points[firsts]) :]
     if len(letters):
         yield pick(source, letters, "first letters", "layout")
-    yield from Pieces(source, joined(source.points, spans, groups, 1, 1), LAID_OUT)
+    yield from Pieces(source, LAID_OUT, joined, source.points, spans, groups, 1, 1)
 
 
 # Columns of what `line_edges` returns, and the sign of a line in a list; lower bits are those of

@@ -53,7 +53,8 @@ _ACTS[[ord(char) for char in "\n\"'`*([)]><#/-"]] = True
 
 def open_marks(source: Source) -> Iterator[View]:
     """What is found in marks when the text goes on: the pieces that there are."""
-    yield from Pieces(source, joined(source.points, *marked(source.points, 1), 1, 1), MARKED)
+    groups = marked(source.points, 1)
+    yield from Pieces(source, MARKED, joined, source.points, *groups, 1, 1)
 
 
 @kernel()

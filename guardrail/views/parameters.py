@@ -21,5 +21,5 @@ def find_parameters(source: Source) -> Iterator[View]:
     values = [match.span(1) for match in _PARAMETER.finditer(source.text)]
     if len(values) >= PIECES:
         groups = np.array([[len(values), 0]])
-        pieces = joined(source.points, np.array(values), groups, PIECES, UNITS)
-        yield from Pieces(source, pieces, ("parameters",))
+        told = source.points, np.array(values), groups, PIECES, UNITS
+        yield from Pieces(source, ("parameters",), joined, *told)

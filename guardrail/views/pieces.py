@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,50 +13,61 @@ from guardrail.views.view import GAP, SEAM, Int, Points, Source, Spans, View, st
 
 _BLANK, _BREAK = ord(GAP), ord(SEAM[0])
 
+# Fields of what is counted, and the most that one holds.
+_FIELD = 20
+_MOST = (1 << _FIELD) - 1
+_COUNTED = np.array(
+    [
+        char.isalnum() + (char.isdigit() << _FIELD) + ((char in "-._") << 2 * _FIELD)
+        for char in map(chr, range(128))
+    ]
+)
+
 # Letters and digits that a detector of passages needs at least.
 UNITS = 27
 
 
-class Groups(NamedTuple):
-    """Groups of pieces of a source, put together: the code points of all of them, a seam behind
-    each group, and where each starts and ends in the source, shape (3, n); and for each group a row
-    of where it starts and ends in these, the number of its name, and whether there are rows of
-    numbers in it."""
-
-    places: Points
-    rows: Spans
+# The code points of groups of pieces, a seam behind each group, and in further rows, if maps are
+# asked for, where each starts and ends in the source; and for each group a row of where it starts
+# and ends in these, the number of its name, and whether there are rows of numbers in it.
+Groups = tuple[Points, Spans]
 
 
 class Pieces:
-    """The views of groups, made when they are asked for: hardly any text has something to show in
-    them. `text`: that of all of them, a seam behind each; `firsts`: where each begins in it;
-    `plain`: see `View`, for all of them."""
+    """The views of groups, with maps that are made when they are asked for: hardly any text has
+    something to show in them. `text`: that of all of them, a seam behind each; `firsts`: where each
+    begins in it; `plain`: see `View`, for all of them."""
 
-    def __init__(self, source: Source, groups: Groups, names: Sequence[str]) -> None:
-        self._rows = groups.rows.tolist()
-        self._groups, self._names = groups, names
+    def __init__(
+        self, source: Source, names: Sequence[str], make: Callable[..., Groups], *arguments: Any
+    ) -> None:
+        """`make` makes the groups of some arguments, the last one being whether with maps."""
+        self._names, self._make, self._arguments = names, make, arguments
+        places, rows = make(*arguments, False)
+        self._rows = rows.tolist()
         self.firsts = [row[0] for row in self._rows]
         self.plain = not any(row[3] for row in self._rows)
         end = self._rows[-1][1] + len(SEAM) if self._rows else 0
-        self.text = string(groups.places[0, :end], source.text.isascii())
+        self.text = string(places[0, :end], source.text.isascii())
 
     def __iter__(self) -> Iterator[View]:
-        _, starts, ends = self._groups.places
+        if not self._rows:
+            return
+        places, _ = self._make(*self._arguments, True)
         for first, last, name, numbers in self._rows:
-            part = slice(first, last)
-            text = self.text[part]
-            yield View(
-                self._names[name], text, starts[part], ends[part], "layout", plain=not numbers
-            )
+            text, starts, ends = self.text[first:last], places[1, first:last], places[2, first:last]
+            yield View(self._names[name], text, starts, ends, "layout", plain=not numbers)
 
 
 @kernel()
-def joined(points: Points, spans: Spans, groups: Spans, fewest: int, units: int) -> Groups:
+def joined(
+    points: Points, spans: Spans, groups: Spans, fewest: int, units: int, maps: bool
+) -> Groups:
     """The groups alone that `put_pieces` puts together."""
-    places = np.empty((3, length_of(spans, groups)), np.uint32)
+    places = np.empty((3 if maps else 1, length_of(spans, groups)), np.uint32)
     rows = np.empty((len(groups), 4), np.int64)
     found, _ = put_pieces(points, spans, groups, fewest, units, places, rows, 0, 0)
-    return Groups(places, rows[:found])
+    return places, rows[:found]
 
 
 @kernel()
@@ -87,43 +98,38 @@ def put_pieces(
     index = 0
     for group in range(len(groups)):
         begin = at
-        there: Int = 0
-        digits: Int = 0
-        dots: Int = 0
+        counts = np.int64(0)
         apart, last = 0, -1
         for _ in range(groups[group, 0]):
             start, end = spans[index, 0], spans[index, 1]
             index += 1
-            first, before = at, there
-            for place in range(start, end):
-                point: Int = np.int64(points[np.uintp(place)])
-                out[0, np.uintp(at)] = point
-                out[1, np.uintp(at)] = place
-                out[2, np.uintp(at)] = place + 1
-                there += _counts(point)
-                digits += 48 <= point <= 57
-                dots += point in (45, 46, 95) or point >= 0xB7
-                at += 1
-            if there == before:
-                at = first
+            before, size = counts, end - start
+            for place in range(size):
+                point = np.int64(points[np.uintp(start + place)])
+                out[0, np.uintp(at + place)] = point
+                counts += _counted(point)
+            if not (counts ^ before) & _MOST:
                 continue
-            out[0, at] = _BLANK
-            out[1, at] = max(end, 1) - 1
-            out[2, at] = max(end, 1)
-            at += 1
+            out[0, at + size] = _BLANK
+            if len(out) > 1:
+                for place in range(size):
+                    out[1, at + place], out[2, at + place] = start + place, start + place + 1
+                out[1, at + size], out[2, at + size] = max(end, 1) - 1, max(end, 1)
+            at += size + 1
             # Whether letters or digits stand between it and the one before.
             if last > start:
                 apart += 1
             elif last >= 0:
                 for place in range(last, start):
-                    if _counts(points[np.uintp(place)]):
+                    if _counted(np.int64(points[np.uintp(place)])) & _MOST:
                         apart += 1
                         break
             last = end
-        if apart < fewest - 1 or there < units:
+        if apart < fewest - 1 or counts & _MOST < units:
             at = begin
             continue
         rows[found, 0], rows[found, 1], rows[found, 2] = begin, at, groups[group, 1]
+        digits, dots = counts >> _FIELD & _MOST, counts >> 2 * _FIELD
         rows[found, 3] = max(digits, dots) >= FEWEST and len(number_rows(out[0, begin:at])) > 0
         found += 1
         at = put_seam(out, at)
@@ -137,5 +143,8 @@ def put_seam(out: Points, at: int) -> int:
 
 
 @kernel(inline=True)
-def _counts(point: Int) -> bool:
-    return bool(point >= 0xC0 or 48 <= point <= 57 or 97 <= point | 32 <= 122)
+def _counted(point: Int) -> Int:
+    """A letter or digit, a digit, a dot or stroke: what of it a code point is, in a field each."""
+    if point < 128:
+        return _COUNTED[np.uintp(point)]
+    return np.int64(point >= 0xC0) + (np.int64(point >= 0xB7) << 2 * _FIELD)

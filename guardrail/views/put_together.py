@@ -39,8 +39,7 @@ _INNER, _INITIALS, _TURNED = range(len(_NAMES) - 3, len(_NAMES))
 def put_together(source: Source, seen: int) -> Pieces:
     """Views of pieces put together, and of stretches with their words in reverse, on these signs of
     the text."""
-    groups = groups_of(source.points, source.letters, seen, *_tables())
-    return Pieces(source, groups, _NAMES)
+    return Pieces(source, _NAMES, groups_of, source.points, source.letters, seen, *_tables())
 
 
 @cache
@@ -59,6 +58,7 @@ def groups_of(
     classes: NDArray[np.int16],
     endings: NDArray[np.int16],
     order: NDArray[np.int8],
+    maps: bool,
 ) -> Groups:
     spans = groups = turned = np.empty((0, 2), np.int64)
     firsts = np.empty(0, np.int64)
@@ -75,7 +75,7 @@ def groups_of(
             spans, groups = _with(spans, groups, inner, told, _INNER)
         spans, groups = _with(spans, groups, pieces, named, len(MARKED))
     size = length_of(spans, groups) + length_of(turned, turned) + len(firsts) + 2
-    places = np.empty((3, size), np.uint32)
+    places = np.empty((3 if maps else 1, size), np.uint32)
     rows = np.empty((len(turned) + 1 + len(groups), 4), np.int64)
     found = at = 0
     for start, end in turned:
@@ -86,7 +86,7 @@ def groups_of(
         rows[found, 2], rows[found, 3] = _INITIALS, len(number_rows(points[firsts]))
         found, at = _put(points, firsts, places, rows, found, at)
     found, _ = put_pieces(points, spans, groups, PIECES, UNITS, places, rows, found, at)
-    return Groups(places, rows[:found])
+    return places, rows[:found]
 
 
 @kernel()
@@ -111,7 +111,9 @@ def _put(
     """A group of single code points; see `put_pieces`."""
     rows[found, 0] = at
     for place in picked:
-        places[0, at], places[1, at], places[2, at] = points[place], place, place + 1
+        places[0, at] = points[place]
+        if len(places) > 1:
+            places[1, at], places[2, at] = place, place + 1
         at += 1
     rows[found, 1] = at
     return found + 1, put_seam(places, at)

@@ -56,6 +56,22 @@ def _packed(word: str) -> int:
 
 
 @kernel()
+def signs_of_short_words(packed: Packed, short: NDArray[np.int8]) -> tuple[bool, bool]:
+    """Whether `scrambled_runs` finds anything, and whether `stuffed_runs` may."""
+    scrambled: Int = 0
+    stuffed: Int = 0
+    most_scrambled: Int = 0
+    most_stuffed: Int = 0
+    for word in packed:
+        gain = np.int64(short[np.uintp(word)]) if 0 < word < len(short) else np.int64(0)
+        known = np.int64(gain < 0)
+        scrambled = min(max(scrambled + 2 * gain - known, 0), _MOST_SCRAMBLED)
+        stuffed = max(stuffed + 1 - 7 * known, 0)
+        most_scrambled, most_stuffed = max(most_scrambled, scrambled), max(most_stuffed, stuffed)
+    return most_scrambled >= SCRAMBLED, most_stuffed >= UNKNOWN
+
+
+@kernel()
 def scrambled_runs(packed: Packed, short: NDArray[np.int8]) -> Spans:
     """First and last (and one) of words in a row whose letters may stand in another order."""
     out = np.empty((len(packed) // 2 + 1, 2), np.int64)

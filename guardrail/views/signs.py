@@ -20,7 +20,7 @@ from guardrail.views.dense import (
     is_dense,
     uuencoded_lines,
 )
-from guardrail.views.short_words import scrambled_runs, short_words, stuffed_runs
+from guardrail.views.short_words import short_words, signs_of_short_words, stuffed_runs
 from guardrail.views.tallies import (
     PIECES,
     RARE,
@@ -106,6 +106,10 @@ _KIND = 31
 _CODE, _WORD, _NUMERIC, _MORSE, _DELIMITER, _SHOWN, _RARE, _STOP, _NEWLINE = (
     1 << n for n in range(5, 14)
 )
+# What parts the cells of rows, a bit each.
+_DELIMITERS = np.zeros(128, np.uint8)
+for _number, _delimiter in enumerate("|\t,;:="):
+    _DELIMITERS[ord(_delimiter)] = 1 << _number
 # Fields of a packed weight, 16 bits each: as language; in its order; 1 for each pair; 1 for what
 # ROT47 makes of a small letter.
 _FIELD = 16
@@ -303,9 +307,10 @@ def look(
         signs |= REVERSED
     if word_signs & AGAIN:
         signs |= REPEATS
-    if len(scrambled_runs(packed[:words], short)):
+    scrambled, stuffed = signs_of_short_words(packed[:words], short)
+    if scrambled:
         signs |= SCRAMBLED
-    if len(stuffed_runs(packed[:words], short)):
+    if stuffed and len(stuffed_runs(packed[:words], short)):
         signs |= STUFFED
     if word_signs & APART:
         signs |= EVERY
@@ -396,8 +401,7 @@ def _more_lines(
     if delimiters & _DELIMITER and end - start <= LONGEST:
         for index in range(start, end):
             point = points[np.uintp(index)]
-            for number, delimiter in enumerate((124, 9, 44, 59, 58, 61)):
-                shown |= np.int64(point == delimiter) << number
+            shown |= np.int64(_DELIMITERS[np.uintp(point & 127)]) * (point < 128)
     for number in range(7):
         rows[number] = (rows[number] + 1) * (shown >> number & 1)
         most = max(most, rows[number])

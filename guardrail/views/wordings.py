@@ -19,6 +19,7 @@ from guardrail.views.words import (
     ORDER,
     SPELLING,
     Packed,
+    backward_words,
     repeating_from,
     reversible_from,
     sentences_backward,
@@ -85,8 +86,8 @@ def turned_words(
 ) -> Spans:
     """Start and end of stretches in reverse with the words around them, and of all words where a
     full stop says that they are."""
-    _, words, _, marks = words_seen(letters, kinds, keys, classes, endings, order)
-    rows = stretches(marks, ORDER)
+    packed, _, words = split_words(letters, kinds)
+    rows = backward_words(packed, keys, classes, endings, order)
     out = np.empty((len(rows) + 1, 2), np.int64)
     for row in range(len(rows)):
         out[row, 0] = words[max(rows[row, 0] - AROUND, 0), 0]

@@ -177,6 +177,39 @@ def signs_of_words(
     return signs | AGAIN * (most_again >= REPEATED) | APART * (most_apart >= TWO_APART), out
 
 
+@kernel()
+def backward_words(
+    packed: Packed,
+    keys: Packed,
+    classes: NDArray[np.int16],
+    endings: NDArray[np.int16],
+    order: NDArray[np.int8],
+) -> NDArray[np.int64]:
+    """First and last (and one) of words in a row through which the sign that they stand in reverse
+    grows until it counts for the last time."""
+    out = np.empty((len(packed) // 2 + 1, 2), np.int64)
+    found = start = last = 0
+    before = np.int64(0)
+    score: Int = 0
+    for index in range(len(packed) + 1):
+        if index < len(packed):
+            now = class_of(packed[np.uintp(index)], keys, classes, endings) & ORDERED
+            if score == 0:
+                start = index
+            weight = np.int64(order[np.uintp(before), np.uintp(now)])
+            score = min(max(score - weight, 0), MOST_BACKWARD)
+            before = now
+            if score >= BACKWARD:
+                last = index + 1
+            if score > 0:
+                continue
+        if last:
+            out[found, 0], out[found, 1] = start, last
+            found += 1
+        last = 0
+    return out[:found]
+
+
 @kernel(inline=True)
 def _signs(backward: Int, spelt: Int, begins: Int, ends: Int) -> Int:
     return (
