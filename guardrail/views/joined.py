@@ -75,16 +75,14 @@ def joints(points: Points, kinds: Kinds, language: Weights) -> NDArray[np.int64]
         start = index + 1
         if size < SHORTEST:
             continue
+        if not _is_lettered(points, first, index, kinds):
+            continue
         counts[:] = 0
-        digits = letters = 0
+        digits = 0
         for place in range(first, index):
             point = points[place]
-            kind = np.int64(kinds[point]) if point < LATIN else np.int64(EDGE)
-            counts[kind] += 1
+            counts[np.int64(kinds[point]) if point < LATIN else np.int64(EDGE)] += 1
             digits += 48 <= point <= 57
-            letters += kind != EDGE
-        if SIGNS * (size - digits - letters) > size or letters < SHORTEST // 2:
-            continue
         now = _weight(points, first, index, kinds, language, EDGE)
         chosen = _NOTHING
         if SPARSEST * digits >= size and now > SOLVED:
@@ -98,6 +96,28 @@ def joints(points: Points, kinds: Kinds, language: Weights) -> NDArray[np.int64]
         out[found, 0], out[found, 1], out[found, 2] = first, index, chosen
         found += 1
     return out[:found]
+
+
+@kernel()
+def may_be_joined(points: NDArray[np.uint8] | Points, inside: int, kinds: Kinds) -> bool:
+    """Whether the run around a place is long enough, and most of it letters or digits."""
+    start = end = inside
+    while start > 0 and points[start - 1] > 32:
+        start -= 1
+    while end < len(points) and points[end] > 32:
+        end += 1
+    return end - start >= SHORTEST and _is_lettered(points, start, end, kinds)
+
+
+@kernel()
+def _is_lettered(points: NDArray[np.uint8] | Points, start: int, end: int, kinds: Kinds) -> bool:
+    letters = digits = 0
+    for index in range(start, end):
+        point = points[index]
+        letters += point < LATIN and kinds[point] != EDGE
+        digits += 48 <= point <= 57
+    size = end - start
+    return SIGNS * (size - digits - letters) <= size and letters >= SHORTEST // 2
 
 
 @kernel(inline=True)

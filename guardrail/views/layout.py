@@ -12,36 +12,17 @@ from numpy.typing import NDArray
 
 from guardrail.jit import grown, kernel
 from guardrail.views.pieces import Pieces, joined
-from guardrail.views.signs import LONGEST, SHORT
+from guardrail.views.signs import DELIMITERS, LONGEST, SHORT, delimiters_in
 from guardrail.views.tallies import PIECES
 from guardrail.views.view import Int, Points, Source, Spans, View, pick
 from guardrail.views.weights import may_read
 
 COLUMNS = 16
 
-_DELIMITERS = "|\t,;:="
-_MARKS = tuple(map(ord, _DELIMITERS))
+_MARKS = tuple(map(ord, DELIMITERS))
 
-
-# What each ASCII character is to lines: a letter or digit, the end of a line, anything else, or
-# one of the delimiters, in their order.
-_LETTER, _NEWLINE, _OTHER, _DELIMITER = range(4)
-
-
-def _classes() -> NDArray[np.uint8]:
-    classes = np.full(128, _OTHER, np.uint8)
-    for point in range(128):
-        char = chr(point)
-        if char.isalnum():
-            classes[point] = _LETTER
-        elif char in _DELIMITERS:
-            classes[point] = _DELIMITER + _DELIMITERS.index(char)
-    classes[10] = _NEWLINE
-    return classes
-
-
-_CLASSES = _classes()
-
+# Which ASCII characters are letters or digits.
+_LETTERS = np.array([chr(point).isalnum() for point in range(128)])
 
 LAID_OUT = ("first words", "last words", "every other line", "numbered", "column")
 _FIRST_WORDS, _LAST_WORDS, _EVERY_OTHER, _NUMBERED, _COLUMN = range(5)
@@ -60,7 +41,7 @@ def open_layouts(source: Source) -> Iterator[View]:
 # Columns of what `line_edges` returns, and the sign of a line in a list; lower bits are those of
 # the delimiters, in their order.
 _START, _FIRST, _FIRST_END, _LAST, _END, _BODY, _NUMBER, _SIGNS = range(8)
-_LIST = 1 << len(_DELIMITERS)
+_LIST = 1 << len(DELIMITERS)
 
 
 @kernel()
@@ -82,7 +63,7 @@ def laid_out(
     numbered = numbered if numbered >= fewest else 0
     others = listed if listed >= 2 * fewest - 1 else 0
     size, names = 2 * listed + others + numbered, 0
-    groups = np.empty((5 + COLUMNS * len(_DELIMITERS), 2), np.int64)
+    groups = np.empty((5 + COLUMNS * len(DELIMITERS), 2), np.int64)
     for count, name in (
         (listed, _FIRST_WORDS),
         (listed, _LAST_WORDS),
@@ -114,7 +95,7 @@ def laid_out(
         at += 1
     for place, value in enumerate(np.argsort(values, kind="mergesort")):
         spans[size - numbered + place] = bodies[value]
-    for bit in range(len(_DELIMITERS)):
+    for bit in range(len(DELIMITERS)):
         if signs >> bit & 1:
             cells, ends = columns(points, lines, bit)
             for column in range(COLUMNS):
@@ -183,24 +164,21 @@ def line_edges(points: Points, fewest: int, going_on: bool) -> tuple[Spans, int]
         first, first_end, last, number = start, start, end, -1
         if size <= SHORT:
             signs = _LIST
-            while first_end < end and _class(points[np.uintp(first_end)]) == _LETTER:
+            while first_end < end and _is_letter(points[np.uintp(first_end)]):
                 first_end += 1
-            while last > start and _class(points[np.uintp(last - 1)]) == _LETTER:
+            while last > start and _is_letter(points[np.uintp(last - 1)]):
                 last -= 1
             if first_end < end:
                 number = _number(points, first, first_end)
             if number >= 0:
                 first = first_end
-                while _class(points[np.uintp(first)]) != _LETTER:
+                while not _is_letter(points[np.uintp(first)]):
                     first += 1
                 first_end = first
-                while first_end < end and _class(points[np.uintp(first_end)]) == _LETTER:
+                while first_end < end and _is_letter(points[np.uintp(first_end)]):
                     first_end += 1
         if size <= LONGEST:
-            for index in range(start, end):
-                kind = _class(points[np.uintp(index)])
-                if kind >= _DELIMITER:
-                    signs |= 1 << (kind - _DELIMITER)
+            signs |= delimiters_in(points, start, end)
             if going_on and stop == length:
                 signs |= _LIST - 1
         out[found, _START] = start
@@ -231,19 +209,18 @@ def line_edges(points: Points, fewest: int, going_on: bool) -> tuple[Spans, int]
 @kernel(inline=True)
 def _ends_of_words(points: Points, start: int, end: int) -> tuple[int, int]:
     """Where the first word of a line begins and its last one ends; equal without one."""
-    while start < end and _class(points[np.uintp(start)]) != _LETTER:
+    while start < end and not _is_letter(points[np.uintp(start)]):
         start += 1
-    while end > start and _class(points[np.uintp(end - 1)]) != _LETTER:
+    while end > start and not _is_letter(points[np.uintp(end - 1)]):
         end -= 1
     return start, end
 
 
 @kernel(inline=True)
-def _class(point: Int) -> Int:
+def _is_letter(point: Int) -> bool:
     if point < 128:
-        return np.int64(_CLASSES[np.uintp(point)])
-    letter = point >= 0xC0 and not 0x2000 <= point < 0x2C00 and not 0x3000 <= point < 0x3040
-    return np.int64(0 if letter else 2)
+        return bool(_LETTERS[np.uintp(point)])
+    return point >= 0xC0 and not 0x2000 <= point < 0x2C00 and not 0x3000 <= point < 0x3040
 
 
 @kernel(inline=True)

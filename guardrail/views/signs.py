@@ -20,6 +20,7 @@ from guardrail.views.dense import (
     is_dense,
     uuencoded_lines,
 )
+from guardrail.views.joined import may_be_joined
 from guardrail.views.short_words import short_words, signs_of_short_words, stuffed_runs
 from guardrail.views.tallies import (
     PIECES,
@@ -107,9 +108,9 @@ _CODE, _WORD, _NUMERIC, _MORSE, _DELIMITER, _SHOWN, _RARE, _STOP, _NEWLINE = (
     1 << n for n in range(5, 14)
 )
 # What parts the cells of rows, a bit each.
-_DELIMITERS = np.zeros(128, np.uint8)
-for _number, _delimiter in enumerate("|\t,;:="):
-    _DELIMITERS[ord(_delimiter)] = 1 << _number
+DELIMITERS = "|\t,;:="
+_DELIMITER_BITS = np.zeros(128, np.uint8)
+_DELIMITER_BITS[[ord(char) for char in DELIMITERS]] = [1 << n for n in range(len(DELIMITERS))]
 # Fields of a packed weight, 16 bits each: as language; in its order; 1 for each pair; 1 for what
 # ROT47 makes of a small letter.
 _FIELD = 16
@@ -128,7 +129,7 @@ def _classes() -> NDArray[np.uint16]:
         classes[point] |= _NUMERIC * (char in "0123456789")
         classes[point] |= _MORSE * (char in "-._·")
         classes[point] |= _SHOWN * (32 < point < 127)
-        classes[point] |= _DELIMITER * (char in "|\t,;:=")
+        classes[point] |= _DELIMITER * (char in DELIMITERS)
         classes[point] |= _RARE * (char in RARE)
         classes[point] |= _STOP * (char in ".?")
         classes[point] |= _NEWLINE * (char == "\n")
@@ -257,7 +258,7 @@ def look(
         else:
             all_code = False
         unbroken = unbroken + 1 if every & _SHOWN else 0
-        if unbroken == _JOINED_STEPS:
+        if unbroken == _JOINED_STEPS and may_be_joined(points, start, kinds):
             signs |= UNBROKEN
         if unbroken == _UNBROKEN_STEPS:
             may_be_lines = True
@@ -399,13 +400,21 @@ def _more_lines(
         return most
     shown = np.int64(end - start <= SHORT) << 6
     if delimiters & _DELIMITER and end - start <= LONGEST:
-        for index in range(start, end):
-            point = points[np.uintp(index)]
-            shown |= np.int64(_DELIMITERS[np.uintp(point & 127)]) * (point < 128)
+        shown |= delimiters_in(points, start, end)
     for number in range(7):
         rows[number] = (rows[number] + 1) * (shown >> number & 1)
         most = max(most, rows[number])
     return most
+
+
+@kernel(inline=True)
+def delimiters_in(points: NDArray[np.uint8] | Points, start: int, end: int) -> Int:
+    """Which of `DELIMITERS` stand in a part of a text, a bit each."""
+    shown = np.int64(0)
+    for index in range(start, end):
+        point = points[np.uintp(index)]
+        shown |= np.int64(_DELIMITER_BITS[np.uintp(point & 127)]) * (point < 128)
+    return shown
 
 
 @kernel()
