@@ -88,6 +88,7 @@ def test_a_table_that_cannot_be_run_is_refused() -> None:
         PatternEngine([PatternRule("one", "kind", "x", 0)])
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "piece",
     ["1", "1 ", "a", "A ", "Aa ", "12 Aa ", "a.", "a@", "a@a.", "::", "0:", "-", "apt 1 ", "4111 ",
