@@ -168,7 +168,7 @@ CONTACT = (
     ),
     PatternRule(
         "phone_in_context", "phone_number",
-        rf"(?<![\w.,+$€£/-])(?:\+ ?)?\(?\d(?:[ ().\-/]{{0,2}}\d){{6,14}}{_EXTENSION}(?![\w/%]|[-.,]\d)", 0,
+        rf"(?<![\w.,+$€£/-])(?<!\d[ ./)-])(?:\+ ?)?\(?\d(?:[ ().\-/]{{0,2}}\d){{6,14}}{_EXTENSION}(?![\w/%]|[-.,]\d)", 0,
         digits=7, starts=True, back=3, check=_dialled, context=_PHONE, context_score=0.75,
     ),
     PatternRule(
