@@ -90,15 +90,11 @@ def write_segment(
 
     def write_tags() -> tuple[int, str]:
         words = (words for source in sources for words in source.tags())
-        return write_file(
-            folder / "tags", _masked(words, WordKey.derive(key, f"tags {segment_id}"))
-        )
+        return write_file(folder / "tags", _masked(words, key, f"tags {segment_id}"))
 
     def write_marks() -> tuple[int, str]:
         words = _paired(marks for source in sources for marks in source.marks())
-        return write_file(
-            folder / "marks", _masked(words, WordKey.derive(key, f"marks {segment_id}"))
-        )
+        return write_file(folder / "marks", _masked(words, key, f"marks {segment_id}"))
 
     with _threads(threads if threads > 1 else 0) as pool, _threads(int(threads > 1)) as sink:
         tags, marks = pool.submit(write_tags), pool.submit(write_marks)

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-from guardrail.classifiers.patterns import PatternRule
+from guardrail.classifiers.pattern_rule import PatternRule
 from guardrail.classifiers.pii import checksums as c
 from guardrail.classifiers.pii.reserved import (
     is_fictional_number,
