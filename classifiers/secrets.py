@@ -12,7 +12,9 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from guardrail.classifiers.patterns import Hit, PatternEngine, PatternRule
+from guardrail.classifiers.hits import Hit
+from guardrail.classifiers.pattern_rule import PatternRule
+from guardrail.classifiers.patterns import PatternEngine
 from guardrail.classifiers.secret_rules import KEYED_FORMATS, TOKEN_FORMATS
 from guardrail.classifiers.secret_values import (
     could_be_password,

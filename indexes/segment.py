@@ -23,22 +23,18 @@ from numpy.typing import NDArray
 from guardrail.errors import IndexDamagedError, IndexVersionError
 from guardrail.indexes.anchors import anchor
 from guardrail.indexes.chaining import ANYWHERE, LEAST, NO_RUNS, WITHIN, Runs, chain, find_runs
+from guardrail.indexes.document_table import NAMES_BLOCK, ROW
 from guardrail.indexes.extending import extend
 from guardrail.indexes.grams import TAG, Hashes, siphash
 from guardrail.indexes.live import live_seeds, open_runs
 from guardrail.indexes.matching import DEAD, Matches
+from guardrail.indexes.ordinals import ordinal_bits, unpack_bits
 from guardrail.indexes.passages import Passages
 from guardrail.indexes.query import Query
 from guardrail.indexes.runs import MARK_EVERY, PARTITIONS, DocumentRow, Entries, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.indexes.search import search
-from guardrail.indexes.segment_writer import (
-    _ROW,
-    NAMES_BLOCK,
-    SegmentInfo,
-    ordinal_bits,
-    unpack_bits,
-)
+from guardrail.indexes.segment_writer import SegmentInfo
 from guardrail.jit import kernel
 from guardrail.keys import Key
 
@@ -127,12 +123,12 @@ class Segment:
         blob = bytes(self._map("documents", np.uint8))
         head, _, rows = self._sealer.open(blob, "documents").partition(b"\n")
         told: dict[str, Any] = json.loads(head)
-        if len(rows) != told["rows"] * _ROW.itemsize:
+        if len(rows) != told["rows"] * ROW.itemsize:
             raise IndexVersionError(
                 f"{self.folder / 'documents'} was written by another version of this program; "
                 "build the index again"
             )
-        return told, np.frombuffer(rows, _ROW)
+        return told, np.frombuffer(rows, ROW)
 
     def match(
         self,

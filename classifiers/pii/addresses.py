@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from guardrail.classifiers.patterns import PatternRule
+from guardrail.classifiers.pattern_rule import PatternRule
 from guardrail.classifiers.pii.reserved import is_government
 
 _NAME = r"[^\W\d_a-zß-öø-ÿ][\w'’.-]{0,24}"

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-from guardrail.classifiers.patterns import PatternRule
+from guardrail.classifiers.pattern_rule import PatternRule
 from guardrail.classifiers.pii import checksums as c
 from guardrail.classifiers.pii.reserved import (
     is_fictional_number,
@@ -168,7 +168,7 @@ CONTACT = (
     ),
     PatternRule(
         "phone_in_context", "phone_number",
-        rf"(?<![\w.,+$€£/-])(?:\+ ?)?\(?\d(?:[ ().\-/]{{0,2}}\d){{6,14}}{_EXTENSION}(?![\w/%]|[-.,]\d)", 0,
+        rf"(?<![\w.,+$€£/-])(?<!\d[ ./)-])(?:\+ ?)?\(?\d(?:[ ().\-/]{{0,2}}\d){{6,14}}{_EXTENSION}(?![\w/%]|[-.,]\d)", 0,
         digits=7, starts=True, back=3, check=_dialled, context=_PHONE, context_score=0.75,
     ),
     PatternRule(

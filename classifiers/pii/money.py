@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guardrail.classifiers.patterns import PatternRule
+from guardrail.classifiers.pattern_rule import PatternRule
 from guardrail.classifiers.pii import checksums as c
 
 

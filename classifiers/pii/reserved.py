@@ -25,11 +25,14 @@ _NETWORKS = tuple(
 
 # Telephone numbers for fiction: 555-0100 to 555-0199 in every area of North America (NANPA, ATIS
 # 0300115); "Telephone numbers for drama use" of Britain (Ofcom); numbers "for use in TV shows, films
-# and creative works" of Australia (ACMA).
+# and creative works" of Australia (ACMA); those for productions of France (ARCEP, decision 2018-0881)
+# and Germany (Bundesnetzagentur, Mitteilung 148/2021).
 _FICTION = re.compile(
     r"(?:1?[2-9]\d\d|001[2-9]\d\d)?55501\d\d"
-    r"|(?:0|(?:00)?44)(?:11[3-8]4960|1[2-6]14960|1914980|2079460|2896496|2920180|1632960|7700900|3069990)\d{3}"
-    r"|(?:0|(?:00)?61)(?:[2378](?:5550|7010)\d{4}|491570(?:006|110|15[6-9]))"
+    r"|(?:0|(?:00)?440?)(?:11[3-8]4960|1[2-6]14960|1914980|2079460|2896496|2920180|1632960|7700900|3069990)\d{3}"
+    r"|(?:0|(?:00)?610?)(?:[2378](?:5550|7010)\d{4}|491570(?:006|110|15[6-9]))"
+    r"|(?:0|(?:00)?330?)(?:19900|26191|35301|46571|53649|63998)\d{4}"
+    r"|(?:0|(?:00)?490?)(?:(?:3023125|6990009|4066969|2214710|8999998)\d{3}|(?:17139200|176040690)\d\d)"
 )
 
 # Postal codes 20200 to 20599 are those of the government of the United States (USPS): nobody lives

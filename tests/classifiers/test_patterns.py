@@ -8,13 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guardrail.classifiers.patterns import (
-    Hit,
-    PatternEngine,
-    PatternRule,
-    context_pattern,
-    resolve,
-)
+from guardrail.classifiers.hits import Hit, resolve
+from guardrail.classifiers.pattern_rule import PatternRule, context_pattern
+from guardrail.classifiers.patterns import PatternEngine
 from guardrail.classifiers.pii.rules import RULES, engine
 from guardrail.classifiers.plain import plain
 from guardrail.errors import UsageError

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from guardrail import Action, Context, Guardrail
-from guardrail.classifiers.patterns import Hit
+from guardrail.classifiers.hits import Hit
 from guardrail.classifiers.pii.detector import PiiDetector
 from guardrail.classifiers.pii.entities import refine
 from guardrail.classifiers.pii.pool import AnalyzerPool, split
