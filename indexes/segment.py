@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError, IndexVersionError
+from guardrail.indexes.anchors import anchor
 from guardrail.indexes.chaining import ANYWHERE, LEAST, NO_RUNS, WITHIN, Runs, chain, find_runs
 from guardrail.indexes.document_table import NAMES_BLOCK, ROW
 from guardrail.indexes.extending import extend
@@ -200,6 +201,16 @@ class Segment:
             self._marks, first, marks, start, start + units, step, length, chars, key.k0, key.k1
         )
         return Place(identifier, collection, labels, offset + int(low), offset + int(high))
+
+    def anchor(self, matches: Matches, query: Query, most: int) -> None:
+        """Move the starts of matches to where they begin for certain, in place: see `anchors`."""
+        tables = (self._directory, self._remainders, self._ordinals, self._starts)
+        anchor(matches, query.hashes, self._parameters, *tables, most)
+
+    def groups_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`group_of` for several."""
+        numbers: NDArray[np.int64] = self._facts[rows, 1].astype(np.int64) & (DEAD - 1)
+        return numbers
 
     def group_of(self, row: int) -> int:
         """The number of the group (collection and labels) of document number `row`."""
