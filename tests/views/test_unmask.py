@@ -111,6 +111,35 @@ def test_every_view_of_any_text_has_a_map(text: str) -> None:
             assert int(view.ends.max()) <= len(text)
 
 
+LAID_OUT = st.lists(
+    st.tuples(
+        st.sampled_from(["- ", "12. ", "| ", '"', "**", "", "# ", "(", "`"]),
+        st.text("abc déf 019|,:", max_size=20),
+        st.sampled_from(["", " |", '"', "**", ")", "`", ","]),
+    ),
+    min_size=8,
+    max_size=40,
+)
+
+
+@settings(max_examples=150)
+@given(LAID_OUT, st.booleans())
+def test_pieces_say_what_stands_where_they_are_from(
+    lines: list[tuple[str, str, str]], backwards: bool
+) -> None:
+    """Their maps are made apart from their text."""
+    text = "\n".join(map("".join, lines))
+    if backwards:
+        text += "\n" + " ".join(PASSAGE.split()[::-1])
+    masked = unmask(text)
+    for view, first in zip(masked.views, masked.firsts, strict=True) if masked else ():
+        assert masked is not None
+        assert masked.text.raw[first : first + len(view.text)] == view.text
+        if view.kind == "layout" and ">" not in view.name:
+            for sign, start in zip(view.text, view.starts.tolist(), strict=True):
+                assert sign in (" ", text[start])
+
+
 def test_findings_are_mapped_and_said_once() -> None:
     text = f"{HOST}{b64(PASSAGE)}\n{HOST}"
     masked = unmask(text)
