@@ -1,4 +1,4 @@
-"""Letters and words within lines, told by the order in which they stand."""
+"""Words within lines, told by the order of words."""
 
 from __future__ import annotations
 

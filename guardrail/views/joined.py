@@ -99,14 +99,17 @@ def joints(points: Points, kinds: Kinds, language: Weights) -> NDArray[np.int64]
 
 
 @kernel()
-def may_be_joined(points: NDArray[np.uint8] | Points, inside: int, kinds: Kinds) -> bool:
-    """Whether the run around a place is long enough, and most of it letters or digits."""
+def may_be_joined(
+    points: NDArray[np.uint8] | Points, inside: int, kinds: Kinds
+) -> tuple[bool, int]:
+    """Whether the run around a place is long enough, and most of it letters or digits; and where it
+    ends."""
     start = end = inside
     while start > 0 and points[start - 1] > 32:
         start -= 1
     while end < len(points) and points[end] > 32:
         end += 1
-    return end - start >= SHORTEST and _is_lettered(points, start, end, kinds)
+    return end - start >= SHORTEST and _is_lettered(points, start, end, kinds), end
 
 
 @kernel()

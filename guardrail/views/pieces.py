@@ -13,14 +13,12 @@ from guardrail.views.view import GAP, SEAM, Int, Points, Source, Spans, View, st
 
 _BLANK, _BREAK = ord(GAP), ord(SEAM[0])
 
-# Fields of what is counted, and the most that one holds.
-_FIELD = 20
-_MOST = (1 << _FIELD) - 1
+# Letters and digits are counted in the lower half of a number; digits, dots and strokes, of which
+# rows of numbers and of Morse code are made, in the upper one.
+_HALF = 32
+_LOWER = (1 << _HALF) - 1
 _COUNTED = np.array(
-    [
-        char.isalnum() + (char.isdigit() << _FIELD) + ((char in "-._") << 2 * _FIELD)
-        for char in map(chr, range(128))
-    ]
+    [char.isalnum() + ((char.isdigit() or char in "-._") << _HALF) for char in map(chr, range(128))]
 )
 
 # Letters and digits that a detector of passages needs at least.
@@ -108,7 +106,7 @@ def put_pieces(
                 point = np.int64(points[np.uintp(start + place)])
                 out[0, np.uintp(at + place)] = point
                 counts += _counted(point)
-            if not (counts ^ before) & _MOST:
+            if not (counts ^ before) & _LOWER:
                 continue
             out[0, at + size] = _BLANK
             if len(out) > 1:
@@ -121,16 +119,15 @@ def put_pieces(
                 apart += 1
             elif last >= 0:
                 for place in range(last, start):
-                    if _counted(np.int64(points[np.uintp(place)])) & _MOST:
+                    if _counted(np.int64(points[np.uintp(place)])) & _LOWER:
                         apart += 1
                         break
             last = end
-        if apart < fewest - 1 or counts & _MOST < units:
+        if apart < fewest - 1 or counts & _LOWER < units:
             at = begin
             continue
         rows[found, 0], rows[found, 1], rows[found, 2] = begin, at, groups[group, 1]
-        digits, dots = counts >> _FIELD & _MOST, counts >> 2 * _FIELD
-        rows[found, 3] = max(digits, dots) >= FEWEST and len(number_rows(out[0, begin:at])) > 0
+        rows[found, 3] = counts >> _HALF >= FEWEST and len(number_rows(out[0, begin:at])) > 0
         found += 1
         at = put_seam(out, at)
     return found, at
@@ -144,7 +141,7 @@ def put_seam(out: Points, at: int) -> int:
 
 @kernel(inline=True)
 def _counted(point: Int) -> Int:
-    """A letter or digit, a digit, a dot or stroke: what of it a code point is, in a field each."""
+    """What is counted of a code point."""
     if point < 128:
         return _COUNTED[np.uintp(point)]
-    return np.int64(point >= 0xC0) + (np.int64(point >= 0xB7) << 2 * _FIELD)
+    return np.int64(point >= 0xC0) + (np.int64(point >= 0xB7) << _HALF)

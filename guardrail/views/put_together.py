@@ -60,6 +60,7 @@ def groups_of(
     order: NDArray[np.int8],
     maps: bool,
 ) -> Groups:
+    """The groups of the views of `put_together`, with maps or without."""
     spans = groups = turned = np.empty((0, 2), np.int64)
     firsts = np.empty(0, np.int64)
     if seen & REVERSED:

@@ -207,7 +207,7 @@ def look(
     foreign = delimiters = np.int64(0)
     all_code = backward = may_be_lines = False
     numbers = morse = unbroken = 0
-    line = coded = lines = 0
+    line = coded = lines = run_looked_at = 0
     # Words: one is written at each character, and stays where it ends.
     packed = np.empty(length + 2, np.int64)
     firsts = np.empty(length + 2, np.uint8)
@@ -258,8 +258,10 @@ def look(
         else:
             all_code = False
         unbroken = unbroken + 1 if every & _SHOWN else 0
-        if unbroken == _JOINED_STEPS and may_be_joined(points, start, kinds):
-            signs |= UNBROKEN
+        if unbroken == _JOINED_STEPS and start >= run_looked_at:
+            joined, run_looked_at = may_be_joined(points, start, kinds)
+            if joined:
+                signs |= UNBROKEN
         if unbroken == _UNBROKEN_STEPS:
             may_be_lines = True
             if may_be_dense(points, start, classes):

@@ -229,6 +229,9 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "syllables": lambda n: "thobe cobat sobat obon " * (n // 23),
     "echoes of vowels": lambda n: "epepepapapa " * (n // 12),
     "joined": lambda n: ("thexcatxsatxonxthexmatxandxlookedxoutxofxit" * 9 + " ") * (n // 388),
+    "joined, with what does not show": lambda n: (
+        ("thexcatxsatxonxthexmatxandxlookedxoutx\x7f") * (n // 39)
+    ),
     "joined without end": lambda n: "thexcatxsatxonxit" * (n // 17),
     # No key fits, and all are tried on each stretch.
     "letters of no language, and then some": lambda n: (
