@@ -104,8 +104,8 @@ _JOINED_STEPS = 5
 _DIGIT, _SHIFTED_DIGIT, _SHIFTED = EDGE + 1, EDGE + 2, EDGE + 3
 _KIND = 31
 # And else, as bits.
-_CODE, _WORD, _NUMERIC, _MORSE, _DELIMITER, _SHOWN, _RARE, _STOP, _NEWLINE = (
-    1 << n for n in range(5, 14)
+_CODE, _WORD, _NUMERIC, _MORSE, _DELIMITER, _SHOWN, _RARE, _STOP, _NEWLINE, _FILLED = (
+    1 << n for n in range(5, 15)
 )
 # What parts the cells of rows, a bit each.
 DELIMITERS = "|\t,;:="
@@ -129,6 +129,7 @@ def _classes() -> NDArray[np.uint16]:
         classes[point] |= _NUMERIC * (char in "0123456789")
         classes[point] |= _MORSE * (char in "-._·")
         classes[point] |= _SHOWN * (32 < point < 127)
+        classes[point] |= _FILLED * (point > 32)
         classes[point] |= _DELIMITER * (char in DELIMITERS)
         classes[point] |= _RARE * (char in RARE)
         classes[point] |= _STOP * (char in ".?")
@@ -171,7 +172,7 @@ def _field(packed: Int) -> tuple[Int, Int]:
 def _info(point: Int, classes: NDArray[np.uint16]) -> Int:
     if point < LATIN:
         return np.int64(classes[np.uintp(point)])
-    info = np.int64(EDGE)
+    info = np.int64(EDGE | _FILLED)
     if not 0x2000 <= point < 0x2C00 and not 0x3000 <= point < 0x3040:
         info |= _WORD
     elif point in (0x2022, 0x2219, 0x2212, 0x2013, 0x2014):
@@ -206,7 +207,7 @@ def look(
     all_foreign: Int = 0
     foreign = delimiters = np.int64(0)
     all_code = backward = may_be_lines = False
-    numbers = morse = unbroken = 0
+    numbers = morse = unbroken = filled = 0
     line = coded = lines = run_looked_at = 0
     # Words: one is written at each character, and stays where it ends.
     packed = np.empty(length + 2, np.int64)
@@ -258,7 +259,8 @@ def look(
         else:
             all_code = False
         unbroken = unbroken + 1 if every & _SHOWN else 0
-        if unbroken == _JOINED_STEPS and start >= run_looked_at:
+        filled = filled + 1 if every & _FILLED else 0
+        if filled == _JOINED_STEPS and start >= run_looked_at:
             joined, run_looked_at = may_be_joined(points, start, kinds)
             if joined:
                 signs |= UNBROKEN
