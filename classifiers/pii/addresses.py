@@ -50,7 +50,7 @@ _NO_YEAR = r"(?!(?:(?<=[Ii]n )|(?<=[Ss]ince )|(?<=[Bb]y ))(?:1[89]|20)\d\d, )"
 # A year before a clause ("in 2017, the Supreme Court"), how many times ("2x NL Home Run") or of what
 # ("50 Years Down the Highway"), and a decade ("the 80s the way").
 _NO_NUMBER = re.compile(
-    r"\d+, (?:the|of) |\d+x |\d*0s |\d+ (?:Years?|Months?|Weeks?|Days?|Hours?|Minutes?|Miles?|Ways?|Steps?|Things?) "
+    r"\d+, (?:the|of) |\d+x |\d*0s |\d+ (?:Supreme|High|District|Circuit) Court|\d+ (?:Years?|Months?|Weeks?|Days?|Hours?|Minutes?|Miles?|Ways?|Steps?|Things?) "
 )
 
 

@@ -234,6 +234,7 @@ _ROWS = (
     ("https://www.example.com/title/003142062/show", "phone_number"),
     ("Error margin: 0.001-1.5 (0.1-150%)", "phone_number"),
     ("write to «j.younger@university.org»", "email_address"),
+    ("What you look for is a 1937 Supreme Court case", "street_address"),
     ("in the 70s and 80s the way they do", "street_address"),
     ("a film, 50 Years Down the Highway, of his", "street_address"),
     ("jane+alias@subdomain.example.co.uk", "email_address"),

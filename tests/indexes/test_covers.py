@@ -108,7 +108,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             text = period * dice.randrange(200 // len(period), 900 // len(period))
             (folder / collection / f"{number}.txt").write_text(f"Begins {number}. {text} Ends.")
         options = ReadOptions(collection=collection)
-        build([str(folder / collection)], folder / f"{collection}.index", KEY, options=options, jobs=1)
+        build(
+            [str(folder / collection)], folder / f"{collection}.index", KEY, options=options, jobs=1
+        )
     return folder
 
 
