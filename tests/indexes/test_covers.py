@@ -108,7 +108,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             text = period * dice.randrange(200 // len(period), 900 // len(period))
             (folder / collection / f"{number}.txt").write_text(f"Begins {number}. {text} Ends.")
         options = ReadOptions(collection=collection)
-        build([str(folder / collection)], folder / f"{collection}.index", KEY, options=options, jobs=1)
+        build(
+            [str(folder / collection)], folder / f"{collection}.index", KEY, options=options, jobs=1
+        )
     return folder
 
 
@@ -116,7 +118,9 @@ POLICY = """
 version: 1
 excuses: {{prompt: {prompt}}}
 rules:
-- {{name: refused, when: {{kind: verbatim, min_length: {refused}, collection: second}}, action: refuse}}
+- name: refused
+  when: {{kind: verbatim, min_length: {refused}, collection: second}}
+  action: refuse
 - name: long
   when: {{kind: verbatim, any: [{{min_length: {units}}}, {{min_words: {words}}}]}}
   action: redact
