@@ -376,7 +376,8 @@ _RULES = (
     PatternRule(
         "joined",
         "credential",
-        r"(?i:key|token|secret|private|access)[-_. ]{1,3}(?P<value>[A-Za-z0-9]{20,200}|"
+        # Not "access" at the end of the words of an address, which pages are numbered after.
+        r"(?i:key|token|secret|private|(?<!\w-)access)[-_. ]{1,3}(?P<value>[A-Za-z0-9]{20,200}|"
         r"[A-Za-z0-9]{8}(?:-[A-Za-z0-9]{4}){3}-[A-Za-z0-9]{12})(?![\w/.-])",
         0.6,
         ("key", "token", "secret", "private", "access"),

@@ -11,7 +11,7 @@ import re
 
 # RFC 2606 and 6761; and domains that stand for one's own in every manual.
 _DOMAIN_ENDS = (".example", ".test", ".invalid", ".localhost", ".local")
-_DOMAINS = ("example", "domain", "yourdomain", "test")
+_DOMAINS = ("example", "domain", "yourdomain", "test", "company", "companyname", "yourcompany")
 
 # Addresses of every home network and of a machine itself (RFC 1918, 3927, 4193), and of documents
 # (RFC 5737, 3849).
@@ -35,6 +35,12 @@ _FICTION = re.compile(
     r"|(?:0|(?:00)?490?)(?:(?:3023125|6990009|4066969|2214710|8999998)\d{3}|(?:17139200|176040690)\d\d)"
 )
 
+# No area of North America is 555, as it is written there; and digits in a row.
+_PLACEHOLDER = re.compile(
+    r"(?:\+?1[ .-]?)?(?:\(555\) ?|555-)\d{3}[-.]\d{4}|\+1[ .-]?555[ .-]?\d{3}[ .-]?\d{4}"
+    r"|\+?1?[ .-]?\(?(?:123\)?[ .-]?456[ .-]?7890|012\)?[ .-]?345[ .-]?6789|098\)?[ .-]?765[ .-]?4321)"
+)
+
 # Postal codes 20200 to 20599 are those of the government of the United States (USPS): nobody lives
 # there.
 _GOVERNMENT = re.compile(r"\bD\.?C\.?,?\s{1,3}20[2-5]\d\d\b")
@@ -53,7 +59,7 @@ def is_reserved_domain(domain: str) -> bool:
         # A part of somebody's own domain (test.acme.com) may have mail.
         (name in _DOMAINS and all(len(label) <= 3 for label in suffix.split(".")[:-1]))
         or domain.endswith(_DOMAIN_ENDS)
-        or domain.endswith((".example.com", ".example.org", ".example.net"))
+        or "example" in suffix.split(".")
     )
 
 
@@ -63,8 +69,10 @@ def is_reserved_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) 
 
 
 def is_fictional_number(number: str) -> bool:
-    """Whether a telephone number was set aside for fiction, however it is written."""
-    return _FICTION.fullmatch("".join(filter(str.isdecimal, number))) is not None
+    """Whether a telephone number was set aside for fiction, however it is written, or is what
+    forms are filled in with."""
+    digits = "".join(filter(str.isdecimal, number))
+    return (_FICTION.fullmatch(digits) or _PLACEHOLDER.match(number.strip())) is not None
 
 
 def is_government(address: str) -> bool:

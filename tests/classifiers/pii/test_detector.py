@@ -153,6 +153,20 @@ def test_what_the_user_wrote_is_told_from_the_rest() -> None:
     assert "460" not in longer.text
 
 
+def test_ways_to_reach_somebody_may_be_repeated_and_numbers_may_not() -> None:
+    rail = Guardrail.from_policy(indexes=[])
+    letter = "Write to mira@thornbury.org or 412 Thornbury Ave, and give ssn 460-89-9847."
+    verdict = rail.check(letter, prompt="Ask Mira (mira@thornbury.org, ssn 460-89-9847) to write.")
+    assert verdict.text == "Write to mira@thornbury.org or [REDACTED], and give ssn [REDACTED]."
+
+
+@pytest.mark.parametrize("name", ["prof.yourlastname", "your_email_address", "info", "jane.doe1"])
+def test_a_mailbox_of_nobody_in_particular_is_let_through(name: str) -> None:
+    rail = Guardrail.from_policy(indexes=[])
+    assert rail.check(f"Write to {name}@thornbury.org.").action is Action.ALLOW
+    assert rail.check(f"Write to mira.{name[:3]}@thornbury.org.").action is not Action.ALLOW
+
+
 def test_allow_lists_are_exact_or_expressions() -> None:
     ssn = "460-89-9847"
     assert kinds(PiiDetector("pii", allow_list=[ssn]), f"ssn {ssn}") == {}
