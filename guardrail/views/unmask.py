@@ -71,7 +71,7 @@ LIMITS: dict[Kind, int] = {"code": 5, "escape": 2, "letters": 2, "layout": 1}
 # besides, as it costs some time however short it is. Clean dumps of bytes take up to 13 times their
 # length.
 FACTOR = 16
-SPARE = 1 << 18
+SPARE = 1 << 17
 EACH = 128
 # Earlier findings of one kind that a finding is compared with.
 _COMPARED = 32
