@@ -20,7 +20,7 @@ from guardrail.findings import Span
 from guardrail.jit import kernel
 
 # Raised whenever the table or the rules change what any text becomes.
-CANONICAL_VERSION = 1
+CANONICAL_VERSION = 2
 
 # Two bits tell a unit that matches from one that does not: a match runs on by one unit or two at
 # 15 ends of 64, and by more at one.

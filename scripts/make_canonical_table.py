@@ -31,6 +31,14 @@ TARGET = Path(__file__).resolve().parent.parent / "guardrail" / "canonical.npz"
 MERGED = ("il1", "o0", "nv", "uy", "e3", "a4", "s5", "t7", "b8", "z2")
 REPRESENTATIVE = {char: group[0] for group in MERGED for char in group}
 
+# What Unicode counts among letters and a reader does not see as one: the lines that stretch Arabic
+# and N'Ko words, fillers of Hangul, which show nothing, and the saltillo; and by their names
+# apostrophes and marks of tone (modifier letters that decompose to a letter are that letter).
+NO_LETTERS = "\u0640\u07fa\u115f\u1160\ua78b\ua78c"
+NAMES_OF_MARKS = ("MODIFIER LETTER", "CARON", "LISU LETTER TONE", "NKO HIGH TONE", "NKO LOW TONE")
+# Letters of Arabic and those by which Persian, Urdu and hasty writers put them.
+SAME = str.maketrans("\u0649\u06cc\u06a9\u0629\u0671", "\u064a\u064a\u0643\u0647\u0627")
+
 HAN = ("CJK UNIFIED IDEOGRAPH", "CJK COMPATIBILITY IDEOGRAPH", "TANGUT", "NUSHU")
 LATIN_NAME = re.compile(
     r"(?:LATIN|REGIONAL INDICATOR SYMBOL|NEGATIVE|CROSSED NEGATIVE|SQUARED|CIRCLED)\b.*?"
@@ -62,9 +70,15 @@ def look_alikes() -> dict[str, str]:
 def folded(char: str) -> str:
     """The letters, digits and spacing marks of the compatibility decomposition, case folded."""
     text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", char).casefold())
-    return "".join(
+    kept = (
         c for c in text if unicodedata.category(c)[0] in "LN" or unicodedata.category(c) == "Mc"
     )
+    return "".join(c for c in kept if not _is_no_letter(c)).translate(SAME)
+
+
+def _is_no_letter(char: str) -> bool:
+    named = unicodedata.name(char, "").startswith(NAMES_OF_MARKS)
+    return char in NO_LETTERS or (unicodedata.category(char) == "Lm" and named)
 
 
 def letter_targets() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from guardrail.findings import Span
 from guardrail.text import STRAY, canonical_units, canonicalise
 from tests.cases.disguises import DISGUISES
+from tests.cases.scripts import SPELLED
+from tests.cases.scripts import WAYS as SCRIPT_WAYS
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=80)
 PROSE = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz ABCXYZ 0123456789 .,éß"), max_size=80)
@@ -47,6 +50,33 @@ def test_case_changes_nothing_in_any_script_where_case_is_reversible(text: str) 
 def test_all_four_normal_forms_are_one(text: str) -> None:
     for normal in ("NFC", "NFD", "NFKC", "NFKD"):
         assert form(unicodedata.normalize(normal, text)) == form(text)
+
+
+SENTENCES = {
+    "Arabic": "أعلنت الإدارة أنّ مكتبة المدينة ستفتح أبوابها يوم 12 أيلول في كل مدرسة كبرى",
+    "German": "Die Straße führt über die Brücke, bevor man die Mühle von Köln sieht.",
+    "Hindi": "क़ानून की किताब पढ़कर उसने 12 पृष्ठ लिखे और बड़े शहर को चला गया।",
+    "Japanese": "ことしの夏、北の島でサクラの木が三本も見つかった。",
+    "Korean": "지난해 여름 북쪽 섬에서 벚나무 세 그루가 발견되었다.",
+    "Russian": "Ещё весной ёлку посадили у старого дома на краю села.",
+    "Thai": "ร้านหนังสือเปิดเวลา 9 โมงเช้าทุกวันจันทร์",
+    "Turkish": "Işıklı çarşının girişinde iyi bir İstanbul haritası asılıydı.",
+}
+SAME_IN_SCRIPT = [
+    (name, way, text)
+    for name, text in SENTENCES.items()
+    for way, (pattern, change) in SCRIPT_WAYS.items()
+    if re.search(pattern, text) and change(text) != text and way not in SPELLED
+]
+
+
+@pytest.mark.parametrize(("name", "way", "text"), SAME_IN_SCRIPT)
+def test_what_one_script_writes_in_several_ways_is_one(name: str, way: str, text: str) -> None:
+    assert form(SCRIPT_WAYS[way][1](text)) == form(text)
+
+
+def test_every_way_of_a_script_is_tried() -> None:
+    assert {way for _, way, _ in SAME_IN_SCRIPT} | SPELLED == set(SCRIPT_WAYS)
 
 
 # --- what must stay apart ----------------------------------------------------------------------

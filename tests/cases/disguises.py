@@ -47,6 +47,9 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "decomposed": lambda text: unicodedata.normalize("NFD", text),
     "composed": lambda text: unicodedata.normalize("NFKC", text),
     "zero width": lambda text: ZERO_WIDTH.join(text),
+    # Letters by their category: they cut every word into pieces that no index knew.
+    "letters that show nothing": lambda text: "\u3164\u115f\u1160\uffa0".join(text),
+    "apostrophes, tones and stretches": lambda text: "\u02bc\u02c8\u02d0\u0640\ua78c".join(text),
     "letter spacing": lambda text: " ".join(text),
     "Cyrillic": lambda text: text.translate(LOOK_ALIKES),
     "Greek": lambda text: text.translate(GREEK),

@@ -189,7 +189,7 @@ def test_the_manifest_of_another_index_is_refused(copied: Path, foreign: Path) -
     ("field", "value", "message"),
     [
         ("format_version", 9, "has format 9, this program reads format 5; use the program"),
-        ("canonical_version", 2, "canonical text of version 2, this program makes version 1"),
+        ("canonical_version", 9, "canonical text of version 9, this program makes version 2"),
     ],
 )
 def test_another_version_is_named(copied: Path, field: str, value: int, message: str) -> None:
