@@ -86,7 +86,7 @@ def joined(points: Points, spans: Spans, groups: Spans, fewest: int, units: int)
                         apart += 1
                         break
             last = end
-        if apart < fewest - 1 or there < units:
+        if apart < max(fewest - 1, 1) or there < units:
             at = begin
             continue
         rows[found, 0], rows[found, 1], rows[found, 2] = begin, at, groups[group, 1]
