@@ -37,7 +37,7 @@ _FOREIGN = re.compile(r"[\u0370-\u1fff\u3040-\ud7ff]")
 # Bits a pair of letters, as `letters` has it, from which on a block of letters is surely plain.
 _PLAIN, _FORWARD = 0.5, 0.0
 # Codes show by then: binary takes 9 characters for a letter, and a passage 64 letters. And letters.
-_LONGEST_CODE, _BLOCKS = 600, 6
+_LONGEST_CODE, _BLOCKS = 600, 12
 # What a mark may hold that is not closed yet, and so many more code points.
 _OPENING = re.compile(r"[\"'`*(\[<#/-]")
 # Bytes of a dump that has only begun.
