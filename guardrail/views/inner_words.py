@@ -18,14 +18,16 @@ from guardrail.views.words import LETTER_BITS, Packed, word_tables
 INNER = (2, 3)
 
 
-def inner_words(source: Source, lines: Spans) -> Iterator[View]:
+def inner_words(source: Source, lines: Spans, *, going_on: bool = False) -> Iterator[View]:
     """Views of the second words of lines, and of the third ones, where they stand as words do that
-    belong together; `lines` has start and end of each."""
+    belong together, which does not tell yet where more lines may follow; `lines` has start and end
+    of each."""
+    fewest, units = (1, 1) if going_on else (PIECES, UNITS)
     for place in INNER:
         spans, packed = words_of_lines(source.points, lines, place, tables().kinds)
-        if order_weight(packed, *word_tables()) >= IN_ORDER:
+        if going_on or order_weight(packed, *word_tables()) >= IN_ORDER:
             groups = np.array([[len(spans), 0]])
-            pieces = joined(source.points, spans, groups, PIECES, UNITS)
+            pieces = joined(source.points, spans, groups, fewest, units)
             yield from join(source, pieces, ("words of lines",))
 
 

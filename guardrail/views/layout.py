@@ -70,6 +70,11 @@ def open_layouts(source: Source) -> Iterator[View]:
     letters = firsts[may_read(source.points[firsts]) :]
     if len(letters):
         yield pick(source, letters, "first letters", "layout")
+    if len(firsts):
+        lines, _ = line_edges(source.points, PIECES, True)
+        others = np.flatnonzero(lines[:, _SIGNS] & _LIST == 0)
+        last = lines[others[-1] + 1 if len(others) else 0 :]
+        yield from inner_words(source, last[:, [_START, _END]], going_on=True)
     yield from join(source, groups, _NAMES)
 
 
