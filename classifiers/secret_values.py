@@ -50,7 +50,7 @@ _CODE = re.compile(
 )
 # A label of a field, which speaks of secrets.
 _LABEL = re.compile(r"\s.*\b(?:keys?|tokens?|passwords?|secrets?)\b", re.IGNORECASE)
-_CALL = re.compile(r"[\w.]+[\[(].*")
+_CALL = re.compile(r"[\w.]+[\[(].*|\((?:N?VAR)?CHAR2?\(.*")
 # Four letters: of random characters, 1 to 4 in 100 are half made of such runs (16 to 40 of them).
 _SPELLED = re.compile(r"[A-Z]?[a-z]{4,}")
 _CODE_WORD = re.compile(
@@ -179,6 +179,10 @@ def is_opaque(value: str) -> bool:
     return looks_random(value)
 
 
+# What somebody says: 'full of secrets. "And I am here to see that it goes on."'
+_SENTENCE = re.compile(r"[A-Z][\w'\u2019]*(?:,? [a-zA-Z][\w'\u2019-]*){5,}[.!?,]")
+
+
 def could_be_password(value: str) -> bool:
     """Whether a quoted value that is given to a password can be one."""
     return (
@@ -187,6 +191,7 @@ def could_be_password(value: str) -> bool:
         and not is_ordinary(value)
         and not _CODE.search(value)
         and not _LABEL.search(value)
+        and not _SENTENCE.fullmatch(value)
     )
 
 

@@ -12,7 +12,9 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from guardrail.classifiers.patterns import Hit, PatternEngine, PatternRule
+from guardrail.classifiers.hits import Hit
+from guardrail.classifiers.pattern_rule import PatternRule
+from guardrail.classifiers.patterns import PatternEngine
 from guardrail.classifiers.secret_rules import KEYED_FORMATS, TOKEN_FORMATS
 from guardrail.classifiers.secret_values import (
     could_be_password,
@@ -373,7 +375,8 @@ _RULES = (
     PatternRule(
         "joined",
         "credential",
-        r"(?i:key|token|secret|private|access)[-_. ]{1,3}(?P<value>[A-Za-z0-9]{20,200}|"
+        # Not "access" at the end of the words of an address, which pages are numbered after.
+        r"(?i:key|token|secret|private|(?<!\w-)access)[-_. ]{1,3}(?P<value>[A-Za-z0-9]{20,200}|"
         r"[A-Za-z0-9]{8}(?:-[A-Za-z0-9]{4}){3}-[A-Za-z0-9]{12})(?![\w/.-])",
         0.6,
         ("key", "token", "secret", "private", "access"),

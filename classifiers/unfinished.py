@@ -12,16 +12,10 @@ from typing import NamedTuple
 
 import regex
 
-from guardrail.classifiers.patterns import (
-    CONTEXT_AFTER,
-    DIGIT_GAP,
-    TIERS,
-    Hit,
-    PatternEngine,
-    PatternRule,
-    digit_clusters,
-    unnamed,
-)
+from guardrail.classifiers.digit_clusters import DIGIT_GAP, digit_clusters
+from guardrail.classifiers.hits import Hit
+from guardrail.classifiers.pattern_rule import CONTEXT_AFTER, PatternRule, unnamed
+from guardrail.classifiers.patterns import TIERS, PatternEngine
 from guardrail.classifiers.plain import plain
 from guardrail.detector import Progress
 from guardrail.findings import Finding, Span

@@ -8,7 +8,7 @@ Each unit knows the code point of the raw text that it came from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -30,6 +30,10 @@ LONGEST_WORD = 200
 
 Units = NDArray[np.uint8]
 Offsets = NDArray[np.uint32]
+# Of each code point, whether it is a letter or digit (LETTER) or white space (SPACE); and how many
+# words, as blanks part them, begin before each code point and before the end.
+Outline = tuple[NDArray[np.uint8], NDArray[np.uint32]]
+LETTER, SPACE = 1, 2
 
 
 @dataclass(slots=True, eq=False)  # not frozen: that takes three times as long to make
@@ -43,50 +47,29 @@ class CanonicalText:
     raw: str
     units: Units
     offsets: Offsets
+    _outline: Outline | None = field(default=None, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.units)
 
     def span(self, start: int, end: int) -> Span:
-        """The raw span of the units start..end (half-open, not empty), at word boundaries."""
-        return Span(*self.range(start, end))
-
-    def words(self, start: int, end: int) -> int:
-        """The number of words in the raw span of some units."""
-        first, last = self.range(start, end)
-        return len(self.raw[first:last].split())
-
-    def range(self, start: int, end: int) -> tuple[int, int]:
-        """Start and end of `span`.
+        """The raw span of the units start..end (half-open, not empty), at word boundaries.
 
         A word that is cut is taken in whole, unless only its first or last `STRAY` letters are
         meant: a match runs on so far by chance, and a word more would be lost at one end in four.
         """
-        raw, offsets = self.raw, self.offsets
-        first, last = offsets.item(start), offsets.item(end - 1) + 1
-        if last < len(raw) and raw[last - 1].isalnum() and raw[last].isalnum():
-            back = last - 1
-            while back > first and last - back <= STRAY and raw[back - 1].isalnum():
-                back -= 1
-            if back > first and last - back <= STRAY:
-                last = back
-                while not raw[last - 1].isalnum() and last - 1 > first:
-                    last -= 1
-            else:
-                ceiling = min(len(raw), last + LONGEST_WORD)
-                while last < ceiling and raw[last].isalnum():
-                    last += 1
-        if first > 0 and raw[first].isalnum() and raw[first - 1].isalnum():
-            ahead = first + 1
-            while ahead < last and ahead - first <= STRAY and raw[ahead].isalnum():
-                ahead += 1
-            if ahead < last and ahead - first <= STRAY:
-                first = ahead
-                while not raw[first].isalnum() and first + 1 < last:
-                    first += 1
-            else:
-                first = self.word_start(first)
-        return first, last
+        return Span(*self.spans(np.array([[start, end]]))[0, :2].tolist())
+
+    def words(self, start: int, end: int) -> int:
+        """The number of words in the raw span of some units."""
+        return int(self.spans(np.array([[start, end]]))[0, 2])
+
+    def spans(self, ranges: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Start and end of the raw span, and the number of words in it, for each row of first unit
+        and end: int64, shape (n, 3)."""
+        if self._outline is None:
+            self._outline = _outline(self.raw)
+        return _spans(ranges, self.offsets, *self._outline)
 
     def word_start(self, position: int) -> int:
         """Where the word around a code point begins: `span` starts no earlier."""
@@ -211,3 +194,78 @@ def _map_points(
             offsets[written] = np.uint32(index)
             written += np.uint64(1)
     return np.int64(written)  # type: ignore[return-value]
+
+
+def _outline(raw: str) -> Outline:
+    if raw.isascii():
+        # A `bytearray`, as kernels are compiled for arrays that can be written to.
+        kinds = np.frombuffer(bytearray(raw, "ascii").translate(_ascii_kinds()), np.uint8)
+    else:
+        points = np.frombuffer(raw.encode("utf-32-le", "surrogatepass"), np.uint32)
+        kinds = np.frombuffer(_ascii_kinds(), np.uint8)[np.minimum(points, 128)]
+        others = np.flatnonzero(points >= 128)
+        kinds[others] = [_kind(raw[place]) for place in others.tolist()]
+    return kinds, _begun(kinds)
+
+
+def _kind(char: str) -> int:
+    return LETTER * char.isalnum() | SPACE * char.isspace()
+
+
+@cache
+def _ascii_kinds() -> bytes:
+    return bytes(_kind(chr(point)) if point < 128 else 0 for point in range(256))
+
+
+@kernel()
+def _begun(kinds: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    begun = np.empty(len(kinds) + 1, np.uint32)
+    count, before = np.uint32(0), SPACE
+    for index in range(len(kinds)):
+        begun[index] = count
+        now = kinds[index] & SPACE
+        count += np.uint32(before & ~now) >> np.uint32(1)
+        before = now
+    begun[len(kinds)] = count
+    return begun
+
+
+@kernel()
+def _spans(
+    ranges: NDArray[np.int64], offsets: Offsets, kinds: NDArray[np.uint8], begun: NDArray[np.uint32]
+) -> NDArray[np.int64]:
+    """See `CanonicalText.spans`."""
+    total = len(kinds)
+    out = np.empty((len(ranges), 3), np.int64)
+    for index in range(len(ranges)):
+        first = np.int64(offsets[ranges[index, 0]])
+        last = np.int64(offsets[ranges[index, 1] - 1]) + 1
+        if last < total and kinds[last - 1] & kinds[last] & LETTER:
+            back = last - 1
+            while back > first and last - back <= STRAY and kinds[back - 1] & LETTER:
+                back -= 1
+            if back > first and last - back <= STRAY:
+                last = back
+                while not kinds[last - 1] & LETTER and last - 1 > first:
+                    last -= 1
+            else:
+                ceiling = min(np.int64(total), last + LONGEST_WORD)
+                while last < ceiling and kinds[last] & LETTER:
+                    last += 1
+        if first > 0 and kinds[first] & kinds[first - 1] & LETTER:
+            ahead = first + 1
+            while ahead < last and ahead - first <= STRAY and kinds[ahead] & LETTER:
+                ahead += 1
+            if ahead < last and ahead - first <= STRAY:
+                first = ahead
+                while not kinds[first] & LETTER and first + 1 < last:
+                    first += 1
+            else:
+                floor = max(np.int64(0), first - LONGEST_WORD)
+                while first > floor and kinds[first - 1] & LETTER:
+                    first -= 1
+        words = np.int64(begun[last]) - np.int64(begun[first])
+        if not kinds[first] & SPACE and begun[first + 1] == begun[first]:
+            words += 1
+        out[index, 0], out[index, 1], out[index, 2] = first, last, words
+    return out

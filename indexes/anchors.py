@@ -9,35 +9,71 @@ run truly shares with a document begins less than a stride before such a gram.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from guardrail.indexes.grams import Hashes
-from guardrail.indexes.segment import Segment
+from guardrail.indexes.grams import Hashes, siphash
+from guardrail.indexes.matching import Matches
+from guardrail.indexes.sealed import Words
+from guardrail.jit import kernel
 
 
-def anchored_start(
-    segment: Segment,
-    max_postings: int,
+@kernel()
+def anchor(
+    matches: Matches,
     hashes: Hashes,
-    run: tuple[int, int, int, int],
-) -> int:
-    """The first unit of a run that belongs to it, given its first and last unit, the document's row
-    and the unit of the document that it starts at. `hashes` are those of the response's grams."""
-    start, end, row, origin = run
-    stride, gram = segment.grid.stride, segment.grid.gram
-    first = start + -origin % stride
-    ordinal = int(segment.table["start"][row]) + (origin + first - start) // stride
-    for at in range(first, end - gram + 1, stride):
-        if _holds(segment, max_postings, int(hashes[at]), ordinal):
-            return max(start, at - stride + 1)
-        ordinal += 1
-    return start
+    parameters: NDArray[np.uint64],
+    directory: NDArray[np.uint32],
+    remainders: NDArray[np.uint16],
+    ordinals: Words,
+    starts: NDArray[np.uint32],
+    most: int,
+) -> None:
+    """Move the start of each match, in the response and in its document, to the first unit that
+    belongs to it. `hashes` are those of the response's grams, `most` is how many places of one gram
+    an index holds; for the others see `find_matches`."""
+    gram, stride = np.int64(parameters[0]), np.int64(parameters[1])
+    for index in range(len(matches)):
+        start, origin = matches[index, 0], matches[index, 3]
+        at = start + -origin % stride
+        ordinal = np.int64(starts[matches[index, 2]]) + (origin + at - start) // stride
+        while at <= matches[index, 1] - gram:
+            if _holds(hashes[at], ordinal, parameters, directory, remainders, ordinals, most):
+                moved = max(np.int64(0), at - stride + 1 - start)
+                matches[index, 0] += moved
+                matches[index, 3] += moved
+                break
+            at += stride
+            ordinal += 1
 
 
-def _holds(segment: Segment, max_postings: int, hashed: int, ordinal: int) -> bool:
+@kernel()
+def _holds(
+    hashed: np.uint64,
+    ordinal: np.int64,
+    parameters: NDArray[np.uint64],
+    directory: NDArray[np.uint32],
+    remainders: NDArray[np.uint16],
+    ordinals: Words,
+    most: int,
+) -> bool:
     """Whether an index holds a gram for a place; a gram too frequent to be held for each counts."""
-    bits = segment.info.bucket_bits
-    spare = max(0, bits + 16 - segment.info.hash_bits)
-    middle, ordinals = segment.entries(hashed >> (64 - bits), 1 << bits)
-    remainders = (middle >> np.uint64(24 - bits)) & np.uint64(0xFFFF)
-    same = ordinals[remainders >> np.uint64(spare) == ((hashed >> (48 - bits)) & 0xFFFF) >> spare]
-    return len(same) >= max_postings or bool((same == ordinal).any())
+    bucket_bits, hash_bits = np.int64(parameters[2]), np.int64(parameters[3])
+    bits = np.int64(parameters[4])
+    mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
+    spare = max(np.int64(0), bucket_bits + 16 - hash_bits)
+    wanted = np.int64((hashed >> np.uint64(48 - bucket_bits)) & np.uint64(0xFFFF)) >> spare
+    bucket = hashed >> np.uint64(64 - bucket_bits)
+    same = 0
+    for entry in range(np.int64(directory[bucket]), np.int64(directory[bucket + np.uint64(1)])):
+        if np.int64(remainders[entry]) >> spare != wanted:
+            continue
+        same += 1
+        place = np.uint64(entry * bits)
+        word, shift = place >> np.uint64(6), place & np.uint64(63)
+        low = ordinals[word] ^ siphash(word, parameters[5], parameters[6])
+        word += np.uint64(1)
+        high = ordinals[word] ^ siphash(word, parameters[5], parameters[6])
+        both = (low >> shift) | ((high << np.uint64(1)) << (np.uint64(63) - shift))
+        if same >= most or np.int64(both & mask) == ordinal:
+            return True
+    return False

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from guardrail.detector import Context, Progress
 from guardrail.findings import Evidence, Finding, Span
-from guardrail.indexes.anchors import anchored_start
+from guardrail.indexes.covers import (
+    COPIES,
+    CUT,
+    END,
+    FIRST,
+    GROUP,
+    LAST,
+    NO_RUNS,
+    OPEN,
+    ROW,
+    SEGMENT,
+    START,
+    UNCUT,
+    WORDS,
+    Shared,
+    described,
+    needed,
+)
 from guardrail.indexes.excuses import Cutter, Excuse, Excuses
 from guardrail.indexes.extending import BEFORE
 from guardrail.indexes.index import Index
@@ -67,12 +87,13 @@ class OverlapDetector:
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
         """See `Detector.scan`. Raises IndexDamagedError where an index turned out to be damaged."""
         search = self._search(text, all_runs=False)
-        runs = _maximal(
-            [run for run in search.runs if not self._is_let_through(text, run.start, run.end)]
-        )
+        runs = search.needed()
         chains = near_chains(text, search.chained, self._near_passes) if search.chained else []
         shared: list[_Run | Chain] = [*runs, *chains]
         cutter = self._cutter(text.units, context, shared, search.queries) if shared else None
+        if cutter is not None and len(runs):
+            search.shared[:, CUT] = cutter.effects(search.shared[:, : END + 1])
+            runs = search.needed()
         found: list[Finding] = []
         if holding := [index for index in search.indexes if len(index.records)]:
             found += record_findings(self.name, text, context, holding, self._excuses, cutter)
@@ -92,21 +113,32 @@ class OverlapDetector:
         total, bound = len(text), max(index.grid.bound for index in search.indexes)
         first = max(0, total - bound + 1)
         settled = text.word_start(int(text.offsets[first])) if total else len(text.raw)
+        shared = search.shared
+        if not len(shared):
+            return Progress((), (), settled)
+        goes_on = (shared[:, END] == total) | (shared[:, LAST] == len(text.raw))
+        goes_on |= shared[:, FIRST] >= settled
+        shared[goes_on, CUT] = OPEN
+        search.shared = shared = shared[goes_on | ~self._are_let_through(shared)]
+        complete = shared[:, CUT] == UNCUT
+        if complete.any():
+            # What no excuse touches here is cut by none of those that lie within it.
+            runs = search.runs(needed(shared[complete]))
+            cutter = self._cutter(text.units, context, runs, search.queries)
+            if cutter is not None:
+                shared[complete, CUT] = cutter.effects(shared[complete, : END + 1])
+        shared = needed(shared)
         findings: list[Finding] = []
-        open_: list[Finding] = []
-
-        def goes_on(run: _Run) -> bool:
-            span = text.span(run.start, run.end)
-            return run.end == total or span.end == len(text.raw) or span.start >= settled
-
-        runs = [
-            r for r in search.runs if goes_on(r) or not self._is_let_through(text, r.start, r.end)
+        for run, cut in zip(search.runs(shared), shared[:, CUT].tolist(), strict=True):
+            if cut != OPEN:
+                inner = self._inner_cutter(text, context, run, search) if cut != UNCUT else None
+                findings += self._cut(text, run, inner)
+        # Of those of a group, a stream waits for the first.
+        live = shared[shared[:, CUT] == OPEN]
+        live = live[
+            np.unique(live[np.argsort(live[:, FIRST], kind="stable"), GROUP], return_index=True)[1]
         ]
-        for run in _maximal(runs):
-            if goes_on(run):
-                open_.append(self._finding(text, run, run.start, run.end))
-            else:
-                findings += self._cut(text, run, self._inner_cutter(text, context, run, search))
+        open_ = [self._finding(text, run, run.start, run.end) for run in search.runs(live)]
         return Progress(findings, open_, settled)
 
     def scan_whole(self, text: CanonicalText, context: Context) -> Progress:
@@ -138,28 +170,30 @@ class OverlapDetector:
         """What is shared: without `all_runs`, no runs that are let through at their full length,
         which are most of those in clean text."""
         indexes = [watched.current() for watched in self._indexes]
-        search = _Search(indexes, {}, [], [])
+        search = _Search(indexes)
         for index in indexes:
             shape = (index.grid.gram, index.manifest.key_id)
             if shape not in search.queries:
                 search.queries[shape] = make_query(text.units, index.grid.gram, index.gram_key)
             query = search.queries[shape]
-            bound, most = index.grid.bound, index.manifest.max_postings
+            bound = index.grid.bound
             for segment, matches, links in index.match(query, bound):
                 if len(links):
                     search.chained.append(Chained(index, segment, links))
-                for start, end, row, origin, copies in matches.tolist():
-                    if not all_runs and self._is_let_through(text, start, end):
-                        continue
-                    first = anchored_start(segment, most, query.hashes, (start, end, row, origin))
-                    if end - first >= bound:
-                        origin += first - start
-                        run = _Run(first, end, row, origin, copies, segment, index)
-                        search.runs.append(run)
+                if not len(matches):
+                    continue
+                segment.anchor(matches, query, index.manifest.max_postings)
+                shared = described(matches[matches[:, END] - matches[:, START] >= bound], text)
+                search.add(
+                    shared if all_runs else shared[~self._are_let_through(shared)], segment, index
+                )
         return search
 
-    def _is_let_through(self, text: CanonicalText, start: int, end: int) -> bool:
-        return self._passes(end - start, text.words(start, end))
+    def _are_let_through(self, runs: Shared) -> NDArray[np.bool_]:
+        """Which runs the policy lets through at their full length."""
+        passes, lengths = self._passes, runs[:, END] - runs[:, START]
+        pairs = zip(lengths.tolist(), runs[:, WORDS].tolist(), strict=True)
+        return np.fromiter((passes(units, words) for units, words in pairs), np.bool_, len(runs))
 
     def _inner_cutter(
         self, text: CanonicalText, context: Context, run: _Run, search: _Search
@@ -263,28 +297,30 @@ class _Search:
     """What the indexes hold of a text."""
 
     indexes: list[Index]
-    queries: dict[tuple[int, str], Query]
-    runs: list[_Run]
-    chained: list[Chained]
+    queries: dict[tuple[int, str], Query] = field(default_factory=dict)
+    chained: list[Chained] = field(default_factory=list)
+    shared: Shared = field(default_factory=lambda: NO_RUNS)
+    segments: list[tuple[Segment, Index]] = field(default_factory=list)
+    groups: dict[Group, int] = field(default_factory=dict)
 
+    def add(self, shared: Shared, segment: Segment, index: Index) -> None:
+        """More runs, of another segment."""
+        if not len(shared):
+            return
+        numbers, places = np.unique(segment.groups_of(shared[:, ROW]), return_inverse=True)
+        names = (segment.groups[number] for number in numbers.tolist())
+        groups = [self.groups.setdefault(name, len(self.groups)) for name in names]
+        shared[:, GROUP] = np.array(groups)[places]
+        shared[:, SEGMENT] = len(self.segments)
+        self.segments.append((segment, index))
+        self.shared = np.concatenate((self.shared, shared)) if len(self.shared) else shared
 
-def _maximal(runs: list[_Run]) -> list[_Run]:
-    """Runs in order, without those inside another of the same collection and labels: a policy may
-    treat groups apart, so each group keeps its own."""
-    if len(runs) < 2:
-        return runs
-    runs.sort(key=lambda run: (run.start, -run.end))
-    last: dict[Group, _Run] = {}
-    kept: list[_Run] = []
-    for run in runs:
-        group = run.group
-        before = last.get(group)
-        if before is not None and run.end <= before.end:
-            before.copies += run.copies
-            continue
-        last[group] = run
-        kept.append(run)
-    return kept
+    def runs(self, shared: Shared) -> list[_Run]:
+        rows = zip(shared[:, : COPIES + 1].tolist(), shared[:, SEGMENT].tolist(), strict=True)
+        return [_Run(*row, *self.segments[number]) for row, number in rows]
+
+    def needed(self) -> list[_Run]:
+        return self.runs(needed(self.shared)) if len(self.shared) else []
 
 
 class PhraseDetector:

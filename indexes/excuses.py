@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.detector import Context, Entitlements
+from guardrail.indexes.covers import CUT_UP, EXCUSED, UNCUT, union
 from guardrail.indexes.grams import GramKey, Hashes, roll_grams
 from guardrail.indexes.index import Index
 from guardrail.indexes.query import Query, make_query
@@ -93,7 +94,7 @@ class Excuses:
         return [
             Excuse(start, end, "background")
             for _, matches, _ in index.match(query, least)
-            for start, end in matches[:, :2].tolist()
+            for start, end in union(matches[:, :2]).tolist()
         ]
 
     def entitled_documents(
@@ -108,7 +109,7 @@ class Excuses:
             only = np.isin(segment.table["key"], keys)
             if only.any():
                 matches, _ = segment.match(query, index.grid.bound, only)
-                found += [Excuse(s, e, "entitled") for s, e in matches[:, :2].tolist()]
+                found += [Excuse(s, e, "entitled") for s, e in union(matches[:, :2]).tolist()]
         return found
 
 
@@ -125,6 +126,23 @@ class Cutter:
         """The same for a text in which this one begins at a unit."""
         moved = (Excuse(e.start + units, e.end + units, e.reason) for e in self._excuses)
         return Cutter(moved, self._least)
+
+    def effects(self, runs: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What is made of runs (rows of first unit and end): whether `cut` leaves each as it is
+        (UNCUT) or nothing of it (EXCUSED), or something may be left (CUT_UP)."""
+        every = np.array([(excuse.start, excuse.end) for excuse in self._excuses])
+        starts, reach = every[:, 0], np.array(self._reach)
+        last = np.searchsorted(starts, runs[:, 1]) - 1
+        touched = (last >= 0) & (reach[last] > runs[:, 0])
+        whole = _lies_in(runs, starts, reach)
+        # Those that count in any company count together.
+        ample = every[every[:, 1] - every[:, 0] >= AMPLE]
+        if len(ample):
+            starts, reach = ample[:, 0], np.maximum.accumulate(ample[:, 1])
+            apart = np.flatnonzero(starts[1:] > reach[:-1])
+            starts = np.append(starts[0], starts[apart + 1])
+            whole |= _lies_in(runs, starts, np.append(reach[apart], reach[-1]))
+        return np.where(whole, EXCUSED, np.where(touched, CUT_UP, UNCUT))
 
     def cut(self, start: int, end: int) -> tuple[list[tuple[int, int]], list[Excuse]]:
         """What is left of the units start..end, and what was cut out: sorted, disjoint.
@@ -153,6 +171,15 @@ class Cutter:
         if at < end:
             left.append((at, end))
         return left, cut
+
+
+def _lies_in(
+    runs: NDArray[np.int64], starts: NDArray[np.int64], reach: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which runs lie in one of some ranges, given by their sorted starts and how far those up to
+    each one reach."""
+    place = np.searchsorted(starts, runs[:, 0], side="right") - 1
+    return (place >= 0) & (reach[place] >= runs[:, 1])
 
 
 def gram_table(texts: Iterable[Units], gram: int) -> Hashes:

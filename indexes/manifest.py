@@ -31,6 +31,7 @@ from guardrail.errors import (
     UsageError,
 )
 from guardrail.indexes import passages
+from guardrail.indexes.ordinals import ordinal_bits
 from guardrail.indexes.runs import PARTITIONS, Grid
 from guardrail.indexes.seeds import WINDOW
 from guardrail.indexes.segment_writer import (
@@ -38,7 +39,6 @@ from guardrail.indexes.segment_writer import (
     MIN_BUCKET_BITS,
     REMAINDER_BITS,
     SegmentInfo,
-    ordinal_bits,
 )
 from guardrail.keys import PUBLIC_KEY, Key
 from guardrail.text import CANONICAL_VERSION

@@ -58,7 +58,8 @@ class PhraseSet:
         return len(self._automaton)
 
     def find(self, text: CanonicalText) -> list[PhraseMatch]:
-        """All matches but those inside a longer one, in order."""
+        """All matches but those inside a longer one, and those that two others of the same phrase
+        cover, in order."""
         if not len(self._automaton):
             return []
         matches = list(self._matches(text))
@@ -67,8 +68,15 @@ class PhraseSet:
         matches.sort(key=lambda match: (match.span.start, -match.span.end))
         kept: list[PhraseMatch] = []
         for match in matches:
-            if not kept or match.span.end > kept[-1].span.end:
-                kept.append(match)
+            if kept and match.span.end <= kept[-1].span.end:
+                continue
+            while (
+                len(kept) > 1
+                and match.place == kept[-1].place == kept[-2].place
+                and match.span.start <= kept[-2].span.end
+            ):
+                kept.pop()
+            kept.append(match)
         return kept
 
     def unfinished(self, text: CanonicalText) -> int:

@@ -21,23 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError, IndexVersionError
+from guardrail.indexes.anchors import anchor
 from guardrail.indexes.chaining import LEAST, NO_RUNS, Runs, chain, find_runs
+from guardrail.indexes.document_table import NAMES_BLOCK, ROW
 from guardrail.indexes.extending import extend
 from guardrail.indexes.grams import TAG, siphash
 from guardrail.indexes.live import live_seeds, open_runs
 from guardrail.indexes.matching import DEAD, Matches
+from guardrail.indexes.ordinals import ordinal_bits, unpack_bits
 from guardrail.indexes.passages import Passages
 from guardrail.indexes.query import Query
 from guardrail.indexes.runs import MARK_EVERY, PARTITIONS, DocumentRow, Entries, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.indexes.search import search
-from guardrail.indexes.segment_writer import (
-    _ROW,
-    NAMES_BLOCK,
-    SegmentInfo,
-    ordinal_bits,
-    unpack_bits,
-)
+from guardrail.indexes.segment_writer import SegmentInfo
 from guardrail.jit import kernel
 from guardrail.keys import Key
 
@@ -126,12 +123,12 @@ class Segment:
         blob = bytes(self._map("documents", np.uint8))
         head, _, rows = self._sealer.open(blob, "documents").partition(b"\n")
         told: dict[str, Any] = json.loads(head)
-        if len(rows) != told["rows"] * _ROW.itemsize:
+        if len(rows) != told["rows"] * ROW.itemsize:
             raise IndexVersionError(
                 f"{self.folder / 'documents'} was written by another version of this program; "
                 "build the index again"
             )
-        return told, np.frombuffer(rows, _ROW)
+        return told, np.frombuffer(rows, ROW)
 
     def match(
         self,
@@ -196,6 +193,16 @@ class Segment:
             self._marks, first, marks, start, start + units, step, length, chars, key.k0, key.k1
         )
         return Place(identifier, collection, labels, offset + int(low), offset + int(high))
+
+    def anchor(self, matches: Matches, query: Query, most: int) -> None:
+        """Move the starts of matches to where they begin for certain, in place: see `anchors`."""
+        tables = (self._directory, self._remainders, self._ordinals, self._starts)
+        anchor(matches, query.hashes, self._parameters, *tables, most)
+
+    def groups_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`group_of` for several."""
+        numbers: NDArray[np.int64] = self._facts[rows, 1].astype(np.int64) & (DEAD - 1)
+        return numbers
 
     def group_of(self, row: int) -> int:
         """The number of the group (collection and labels) of document number `row`."""

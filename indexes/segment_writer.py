@@ -6,42 +6,34 @@ partition (1/256 of the grams) and a few buffers, whatever the size of the corpu
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from guardrail.indexes.digested_file import HERE, DigestedFile, write_file
+from guardrail.indexes.document_table import document_table
 from guardrail.indexes.frequent import Surroundings, choose_places
 from guardrail.indexes.gram_filter import FilterWriter
 from guardrail.indexes.grams import Hashes
+from guardrail.indexes.ordinals import OrdinalPacker
 from guardrail.indexes.passages import Blocks, write_passages
 from guardrail.indexes.runs import PARTITIONS, Entries, GramSource, Grid
 from guardrail.indexes.sealed import Sealer, WordKey, Words
 from guardrail.indexes.seeds import WINDOW
-from guardrail.jit import kernel
 from guardrail.keys import Key
 
 # Entries a bucket of the directory holds on average; at 4 bytes a bucket, 1/8 byte an entry.
 BUCKET_ENTRIES = 32
 MIN_BUCKET_BITS, MAX_BUCKET_BITS = 16, 24
 REMAINDER_BITS = 16
-NAMES_BLOCK = 256
-_ROW = np.dtype(
-    [("start", "<u4"), ("units", "<u4"), ("chars", "<u4"), ("group", "<u4"), ("key", "<u8")]
-)
-
-# Pieces of a file, of up to 1 MB, that wait to be hashed and written.
-_PIECES_BEHIND = 4
 
 Progress = Callable[[float], None]
 
@@ -60,49 +52,6 @@ class SegmentInfo:
     hash_bits: int
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
     dropped_postings: int = 0
-
-
-class _Here(Executor):
-    """Does at once what it is handed."""
-
-    def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(work(*given, **named))
-        return future
-
-
-HERE = _Here()
-
-
-class DigestedFile:
-    """A file that is hashed while it is written, and on disk when `close` returns. A `sink` of one
-    thread does so a few pieces behind."""
-
-    def __init__(self, path: Path, sink: Executor = HERE) -> None:
-        self._file: IO[bytes] = path.open("wb")
-        self._digest = hashlib.sha256()
-        self._bytes = 0
-        self._sink = sink
-        self._behind: deque[Future[None]] = deque()
-
-    def write(self, data: bytes | NDArray[Any]) -> None:
-        view = data if isinstance(data, bytes) else np.ascontiguousarray(data).tobytes()
-        self._bytes += len(view)
-        if len(self._behind) == _PIECES_BEHIND:
-            self._behind.popleft().result()
-        self._behind.append(self._sink.submit(self._put, view))
-
-    def _put(self, view: bytes) -> None:
-        self._file.write(view)
-        self._digest.update(view)
-
-    def close(self) -> tuple[int, str]:
-        while self._behind:
-            self._behind.popleft().result()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        return self._bytes, self._digest.hexdigest()
 
 
 def bucket_bits(grams: int) -> int:
@@ -141,24 +90,24 @@ def write_segment(
 
     def write_tags() -> tuple[int, str]:
         words = (words for source in sources for words in source.tags())
-        return _write_masked(folder / "tags", words, key, segment_id, "tags")
+        return write_file(folder / "tags", _masked(words, key, f"tags {segment_id}"))
 
     def write_marks() -> tuple[int, str]:
         words = _paired(marks for source in sources for marks in source.marks())
-        return _write_masked(folder / "marks", words, key, segment_id, "marks")
+        return write_file(folder / "marks", _masked(words, key, f"marks {segment_id}"))
 
     with _threads(threads if threads > 1 else 0) as pool, _threads(int(threads > 1)) as sink:
         tags, marks = pool.submit(write_tags), pool.submit(write_marks)
-        table, names, blocks, groups = _documents(sources, bases, key, segment_id)
-        files["names"] = _write_all(folder / "names", names)
+        table, names, blocks, groups = document_table(sources, bases, key, segment_id)
+        files["names"] = write_file(folder / "names", names)
         sealer = Sealer.derive(key, f"segment {segment_id}")
         head = {"blocks": blocks, "groups": groups, "rows": len(table)}
         documents = json.dumps(head).encode() + b"\n" + table.tobytes()
         blob = sealer.seal(documents, "documents")
-        files["documents"] = _write_all(folder / "documents", [blob])
+        files["documents"] = write_file(folder / "documents", [blob])
         if grid.passages:
             held = _blocks(sources)
-            passages = pool.submit(write_passages, folder, segment_id, held, key, _write_arrays)
+            passages = pool.submit(write_passages, folder, segment_id, held, key, write_file)
         files["tags"], files["marks"] = tags.result(), marks.result()
         surroundings = Surroundings(folder / "tags", table, grid, key, segment_id)
 
@@ -246,69 +195,6 @@ class _Partition:
         )
 
 
-class OrdinalPacker:
-    """Writes ordinals with as few bits as the largest needs, masked, 64 of them a block."""
-
-    def __init__(self, file: DigestedFile, ordinals: int, key: WordKey) -> None:
-        self.bits = ordinal_bits(ordinals)
-        self._file = file
-        self._key = key
-        self._rest = np.zeros(0, np.uint32)
-        self._words = 0
-
-    def write(self, ordinals: NDArray[np.uint32]) -> None:
-        ordinals = np.concatenate((self._rest, ordinals))
-        whole = len(ordinals) // 64 * 64
-        self._rest = ordinals[whole:]
-        self._emit(ordinals[:whole])
-
-    def close(self) -> tuple[int, str]:
-        self._emit(self._rest)
-        # One word more, so that a reader may always load two neighbouring words.
-        self._file.write(np.zeros(1, np.uint64))
-        return self._file.close()
-
-    def _emit(self, ordinals: NDArray[np.uint32]) -> None:
-        words = pack_bits(ordinals, self.bits)
-        self._key.mask(words, self._words)
-        self._file.write(words)
-        self._words += len(words)
-
-
-def ordinal_bits(ordinals: int) -> int:
-    """The width of an ordinal in a segment of so many."""
-    return max(1, (ordinals - 1).bit_length())
-
-
-@kernel()
-def pack_bits(values: NDArray[np.uint32], bits: int) -> Words:
-    """Values of `bits` bits, one after the other, in words; shape (ceil(n * bits / 64),)."""
-    words = np.zeros((len(values) * bits + 63) // 64, np.uint64)
-    for index in range(len(values)):
-        position = index * bits
-        word, shift = position >> 6, position & 63
-        value = np.uint64(values[index])
-        words[word] |= value << np.uint64(shift)
-        if shift + bits > 64:
-            words[word + 1] |= value >> np.uint64(64 - shift)
-    return words
-
-
-@kernel()
-def unpack_bits(words: Words, skip: int, bits: int, count: int) -> Words:
-    """The `count` values of `bits` bits that start at bit `skip`: what `pack_bits` packed."""
-    mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
-    values = np.empty(count, np.uint64)
-    for index in range(count):
-        position = skip + index * bits
-        word, shift = position >> 6, position & 63
-        value = words[word] >> np.uint64(shift)
-        if shift + bits > 64:
-            value |= words[word + 1] << np.uint64(64 - shift)
-        values[index] = value & mask
-    return values
-
-
 class OverflowWriter:
     """Writes the entries that are not searched, masked, partition after partition, and behind them
     where each partition starts."""
@@ -356,50 +242,6 @@ def _ahead(
         pending += [pool.submit(work, item) for item in islice(source, 1)]
 
 
-def _documents(
-    sources: Sequence[GramSource], bases: Sequence[int], key: Key, segment_id: str
-) -> tuple[NDArray[Any], list[bytes], list[int], list[tuple[str, tuple[str, ...]]]]:
-    """The document table, its sealed blocks of names with their sizes, and the groups."""
-    sealer = Sealer.derive(key, f"segment {segment_id}")
-    rows: list[tuple[int, int, int, int, int]] = []
-    parts: list[NDArray[Any]] = []
-    block: list[tuple[str, int]] = []
-    blobs: list[bytes] = []
-    groups: dict[tuple[str, tuple[str, ...]], int] = {}
-
-    def close_block() -> None:
-        if block:
-            blobs.append(sealer.seal(json.dumps(block).encode(), f"names {len(blobs)}"))
-            block.clear()
-
-    for source, base in zip(sources, bases, strict=True):
-        for row in source.documents():
-            group = groups.setdefault((row.collection, row.labels), len(groups))
-            rows.append((row.start + base, row.units, row.chars, group, row.key))
-            block.append((row.id, row.offset))
-            if len(block) == NAMES_BLOCK:
-                close_block()
-        parts.append(np.array(rows, _ROW))
-        rows.clear()
-    close_block()
-    table = np.concatenate(parts) if parts else np.zeros(0, _ROW)
-    return table, blobs, [len(blob) for blob in blobs], list(groups)
-
-
-def _write_all(path: Path, blobs: Sequence[bytes]) -> tuple[int, str]:
-    file = DigestedFile(path)
-    for blob in blobs:
-        file.write(np.frombuffer(blob, np.uint8))
-    return file.close()
-
-
-def _write_arrays(path: Path, chunks: Iterator[NDArray[Any]]) -> tuple[int, str]:
-    file = DigestedFile(path)
-    for chunk in chunks:
-        file.write(chunk)
-    return file.close()
-
-
 def _blocks(sources: Sequence[GramSource]) -> Iterator[Blocks]:
     """The blocks of all sources, with rows numbered through."""
     rows = 0
@@ -409,16 +251,12 @@ def _blocks(sources: Sequence[GramSource]) -> Iterator[Blocks]:
         rows += sum(1 for _ in source.documents())
 
 
-def _write_masked(
-    path: Path, chunks: Iterator[Words], key: Key, segment_id: str, name: str
-) -> tuple[int, str]:
-    word_key = WordKey.derive(key, f"{name} {segment_id}")
-    file, position = DigestedFile(path), 0
+def _masked(chunks: Iterator[Words], key: Key, name: str) -> Iterator[Words]:
+    word_key, position = WordKey.derive(key, name), 0
     for words in chunks:
         word_key.mask(words, position)
-        file.write(words)
+        yield words
         position += len(words)
-    return file.close()
 
 
 def _paired(chunks: Iterator[NDArray[np.uint32]]) -> Iterator[Words]:

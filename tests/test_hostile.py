@@ -55,6 +55,7 @@ HOSTILE: dict[str, Callable[[int], str]] = {
 }
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE.keys())
 def test_time_grows_with_the_text_and_not_faster(
     rail: Guardrail, make: Callable[[int], str]
@@ -95,6 +96,7 @@ def test_canonical_text_of_every_hostile_text_has_offsets_in_order() -> None:
             assert int(canonical.offsets[-1]) < len(text)
 
 
+@pytest.mark.timed
 def test_phrases_that_match_everywhere(tmp_path: Path) -> None:
     source = tmp_path / "doc.txt"
     source.write_text("a document that is long enough to be in an index of its own")

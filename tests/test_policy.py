@@ -297,6 +297,7 @@ def test_a_condition_covers_only_what_it_matches(
         assert naive(first, found)
 
 
+@pytest.mark.timed
 def test_deciding_on_nothing_takes_no_time() -> None:
     decide = default_policy().decide
     best = min(_timed(decide, 2000) for _ in range(5))

@@ -486,6 +486,7 @@ HEAVY = [
 ]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(("name", "unit", "frame"), HEAVY, ids=[case[0] for case in HEAVY])
 @pytest.mark.parametrize("style", [LABEL, REMOVED], ids=str)
 def test_time_is_linear(name: str, unit: str, frame: str | None, style: Redaction) -> None:
@@ -502,7 +503,7 @@ def test_time_is_linear(name: str, unit: str, frame: str | None, style: Redactio
         json.loads(after)
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_ten_megabytes_with_a_hundred_thousand_spans() -> None:
     """Slow for its size; `test_time_is_linear` is the small one."""
     text = "lorem ipsum dolor sit amet " * (SIZE // 27)

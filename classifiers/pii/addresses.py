@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from guardrail.classifiers.patterns import PatternRule
+from guardrail.classifiers.pattern_rule import PatternRule
 from guardrail.classifiers.pii.reserved import is_government
 
 _NAME = r"[^\W\d_a-zß-öø-ÿ][\w'’.-]{0,24}"
@@ -44,8 +44,14 @@ _PUBLIC = re.compile(
 )
 
 
-# A year before a clause ("in 2017, the Supreme Court"), and how many times ("2x NL Home Run").
-_NO_NUMBER = re.compile(r"\d+, (?:the|of) |\d+x ")
+# A year and a clause: "in 2017, Kite Hill was".
+_NO_YEAR = r"(?!(?:(?<=[Ii]n )|(?<=[Ss]ince )|(?<=[Bb]y ))(?:1[89]|20)\d\d, )"
+
+# A year before a clause ("in 2017, the Supreme Court"), how many times ("2x NL Home Run") or of what
+# ("50 Years Down the Highway"), and a decade ("the 80s the way").
+_NO_NUMBER = re.compile(
+    r"\d+, (?:the|of) |\d+x |\d*0s |\d+ (?:Supreme|High|District|Circuit) Court|\d+ (?:Years?|Months?|Weeks?|Days?|Hours?|Minutes?|Miles?|Ways?|Steps?|Things?) "
+)
 
 
 def _street(value: str) -> bool:
@@ -92,7 +98,7 @@ _DIGITS = "0123456789"
 
 ADDRESSES = (
     PatternRule("street_number_first", "street_address",
-                rf"(?<![\w.,$€£:/-])(?:\d{{2,6}} )?\d{{1,6}}(?:-\d{{1,4}})?[A-Za-z]?,? (?:(?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\.? )?(?:(?:{_NAME}|\d{{1,3}}(?:st|nd|rd|th)|of|the|de|la) ){{1,4}}{_TYPE}(?: (?:N|S|E|W|NE|NW|SE|SW)\b)?{_TAIL}",
+                rf"(?<![\w.,$€£:/-]){_NO_YEAR}(?:\d{{2,6}} )?\d{{1,6}}(?:-\d{{1,4}})?[A-Za-z]?,? (?:(?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\.? )?(?:(?:{_NAME}|\d{{1,3}}(?:st|nd|rd|th)|of|the|de|la) ){{1,4}}{_TYPE}(?: (?:N|S|E|W|NE|NW|SE|SW)\b)?{_TAIL}",
                 0.8, digits=1, starts=True, check=_street),
     PatternRule("street_word_after_number", "street_address",
                 rf"(?<![\w.,$€£:/-])(?:\d{{2,6}} )?\d{{1,5}}(?: ?(?:bis|ter))?,? {_STREET}{_PLACE}{_TOWN}", 0.75, digits=1, starts=True),
@@ -117,7 +123,7 @@ ADDRESSES = (
     PatternRule("unit", "street_address", rf"(?<!\w)(?i:{'|'.join(map(re.escape, _UNITS[:-2]))}) #?\d{{1,5}}[A-Za-z]?\b", 0.65,
                 needs=tuple(f"{unit} {digit}" for unit in _UNITS[:-2] for digit in "#" + _DIGITS), starts=True),
     PatternRule("city_state_zip", "street_address",
-                rf"(?<!\w){_NAME}(?: {_NAME}){{0,3}},?\s{{1,2}}{_STATES},?\s{{1,2}}{_ZIP}(?![\w-])", 0.8, digits=5, reach=80, check=_town),
+                rf"(?<!\w){_NAME}(?: {_NAME}){{0,3}},?\s{{1,2}}{_STATES},?\s{{1,2}}{_ZIP}(?![\w-])", 0.75, digits=5, reach=80, check=_town),
     PatternRule("uk_postcode", "postal_code",
                 r"(?<![\w-])(?:[A-PR-UWYZ]\d[\dA-HJKPSTUW]?|[A-PR-UWYZ][A-HK-Y]\d[\dABEHMNPRVWXY]?) \d[ABD-HJLNP-UW-Z]{2}(?![\w-])", 0.7,
                 digits=2, starts=True, back=2),

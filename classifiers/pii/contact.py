@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-from guardrail.classifiers.patterns import PatternRule
+from guardrail.classifiers.pattern_rule import PatternRule
 from guardrail.classifiers.pii import checksums as c
 from guardrail.classifiers.pii.reserved import (
     is_fictional_number,
@@ -17,7 +17,7 @@ from guardrail.classifiers.pii.reserved import (
 # Mailboxes of a function: reported with a low score, as no one in particular reads them.
 _ROLES = (
     "abuse|account|accounts|admin|billing|bugs|care|contact|customer[._-]?(?:care|services?|support)"
-    "|dpo|enquiries|feedback|hello|help|helpdesk|hr|info|inquiries|jobs|kundenbetreuung|kundenservice|legal|mail"
+    "|careers|dpo|enquiries|events|feedback|git|hello|help|helpdesk|hr|info|inquiries|jobs|kundenbetreuung|kundenservice|legal|mail"
     "|marketing|media|no-?reply|office|orders|postmaster|press|privacy|sales|security|service|services|support"
     "|team|webmaster"
 )
@@ -27,7 +27,7 @@ _MAILBOX = r"(?<![\w.+%-])[\w.+%'-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8
 
 # Mailboxes of nobody, as forms and examples have them.
 _NOBODY = re.compile(
-    r"(?:your[._-]?(?:name|e?mail|address)?|my[._-]?e?mail|example|someone|user(?:name)?|name"
+    r"(?:[\w.-]{0,30}your[._-]?(?:first|last|user)?[._-]?(?:name|e?mail|address|id)?(?:[._-]?address)?|my[._-]?e?mail|example|someone|user(?:name)?|name"
     r"|first[._-]?(?:name)?[._-]?last[._-]?(?:name)?|(?:john|jane)[._-]?doe\d{0,3})@",
     re.IGNORECASE,
 )
@@ -152,7 +152,7 @@ CONTACT = (
     PatternRule(
         "phone_international", "phone_number",
         # Neither a sum nor a number with a decimal.
-        r"(?<![\w+])(?:\+(?! )|(?<![\w)] )\+|00)[ (]?[1-9](?:[ ().\-/]{0,2}\d){6,14}(?<!\.\d)"
+        r"(?<![\w+./])(?:\+(?! )|(?<![\w)] )\+|00)[ (]?[1-9](?:[ ().\-/]{0,2}\d){6,14}(?<!\.\d)"
         rf"{_EXTENSION}(?!\w|-\d|\.\d(?!\d))",
         0.9, digits=7, starts=True, back=3, check=_international,
     ),
@@ -168,7 +168,7 @@ CONTACT = (
     ),
     PatternRule(
         "phone_in_context", "phone_number",
-        rf"(?<![\w.,+$€£/-])(?:\+ ?)?\(?\d(?:[ ().\-/]{{0,2}}\d){{6,14}}{_EXTENSION}(?![\w/%]|[-.,]\d)", 0,
+        rf"(?<![\w.,+$€£/-])(?<!\d[ ./)-])(?<!\d\) )(?<!\d \()(?:\+ ?)?\(?\d(?:[ ().\-/]{{0,2}}\d){{6,14}}{_EXTENSION}(?![\w/%]|[-.,]\d)", 0,
         digits=7, starts=True, back=3, check=_dialled, context=_PHONE, context_score=0.75,
     ),
     PatternRule(

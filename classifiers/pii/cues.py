@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from guardrail.classifiers.patterns import PatternEngine, PatternRule
+from guardrail.classifiers.pattern_rule import PatternRule
+from guardrail.classifiers.patterns import PatternEngine
 from guardrail.classifiers.pii.names import FULL, NAME, words
 
 GAP_SCORE = 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from guardrail.classifiers.patterns import Hit, resolve
+from guardrail.classifiers.hits import Hit, resolve
 from guardrail.classifiers.pii.cues import cue_engine
 from guardrail.classifiers.pii.entities import refine
 from guardrail.classifiers.pii.pool import CUSTOM, MODEL, AnalyzerPool

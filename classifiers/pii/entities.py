@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from guardrail.classifiers.patterns import Hit
+from guardrail.classifiers.hits import Hit
 from guardrail.classifiers.pii.cues import GAP_SCORE
 from guardrail.classifiers.pii.names import NAME, words
 

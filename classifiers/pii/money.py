@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from guardrail.classifiers.patterns import PatternRule
+from guardrail.classifiers.pattern_rule import PatternRule
 from guardrail.classifiers.pii import checksums as c
+
+
+def _account(value: str) -> bool:
+    """Neither a placeholder nor a range: 2750-3600."""
+    first, _, last = value.partition("-")
+    ordered = len(first) == len(last) and first.isdecimal() and last.isdecimal() and first < last
+    return c.varied(value) and not ordered
 
 
 def _card(value: str) -> bool:
@@ -49,7 +56,7 @@ MONEY = (
     PatternRule("us_routing", "bank_account", r"(?<![\w.-])\d{9}(?![\w-]|\.\d)", 0,
                 digits=9, starts=True, check=c.routing_number, context=("routing", "aba", "rtn", "transit"), context_score=0.9),
     PatternRule("account", "bank_account", r"(?<![\w.$€£-])(?:\d{6,17}|\d{2,6}(?:[ -]\d{2,6}){1,4})(?![\w%]|[.,]\d)", 0,
-                digits=6, starts=True, check=c.varied, context=_ACCOUNT, context_score=0.75),
+                digits=6, starts=True, check=_account, context=_ACCOUNT, context_score=0.75),
     PatternRule("uk_sort_code", "bank_account", r"(?<![\w-])\d{2}[- ]\d{2}[- ]\d{2}(?![\w-])", 0,
                 digits=6, starts=True, context=("sort code", "sort-code", "sortcode"), context_score=0.9),
     PatternRule("bitcoin", "crypto", r"[13LMT](?<!\w.)[1-9A-HJ-NP-Za-km-z]{25,34}(?!\w)", 0.97,

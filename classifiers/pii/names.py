@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from guardrail.classifiers.patterns import PatternRule
+from guardrail.classifiers.pattern_rule import PatternRule
 
 NAME = r"[^\W\d_a-zß-öø-ÿ](?:[^\W\d_]|['’-](?=[^\W\d_])){1,24}"
 _MIDDLE = r"(?:[^\W\d_a-zß-öø-ÿ]\.?|van|von|de|der|den|del|della|di|da|dos|du|la|le|ten|ter|bin|ibn|al|el|af|av)"

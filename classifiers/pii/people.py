@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guardrail.classifiers.patterns import PatternRule
+from guardrail.classifiers.pattern_rule import PatternRule
 from guardrail.classifiers.pii import checksums as c
 
 _MONTH = (
@@ -33,8 +33,12 @@ def _age(value: str) -> bool:
     return 0 < int(value) <= 120
 
 
+# What examples have for a number.
+_COUNTED = ("123", "1234", "12345", "123456", "1234567", "12345678", "123456789", "1234567890")
+
+
 def _reference(value: str) -> bool:
-    return sum(char.isdecimal() for char in value) >= 3
+    return sum(char.isdecimal() for char in value) >= 3 and value not in _COUNTED
 
 
 # An identifier that a word for it introduces: letters, digits and separators, three digits at least.
@@ -87,14 +91,16 @@ PEOPLE = (
     PatternRule("passport_form", "passport", r"(?<![\w-])(?:[A-Z]{1,2}\d{6,8}|\d{9}|[A-Z]\d[A-Z]{2}\d{5}|[A-Z0-9]{9})(?![\w-])", 0,
                 digits=4, blanks=0, context=("passport", "passport number", "passport no"), check=_reference, context_score=0.8),
     _numbered("driver_license", "driver_license",
-              r"driver'?s'? ?licen[cs]e|driving licen[cs]e|dl(?= ?(?:no|num|#|:))|führerschein(?:nummer)?|permis de conduire|licen[cs]e(?= (?:no|num|#))",
-              ("driver", "driving", "dl", "führer", "permis", "licen"), 0.85),
+              r"driver'?s'? ?licen[cs]e|driving licen[cs]e|dl(?= ?(?:no|num|#|:))|führerschein(?:nummer)?|permis de conduire",
+              ("driver", "driving", "dl", "führer", "permis"), 0.85),
+    # Business has licences too: of its own, the word counts where the number has letters.
+    _numbered("license", "driver_license", r"(?<!-)licen[cs]e(?= (?:no|num|#))(?=.{3,24}?\b\d{0,10}[A-Za-z]{1,5}\d)", ("licen",), 0.85),
     PatternRule("driver_license_form", "driver_license",
                 r"(?<![\w-])(?:[A-Z]\d{3}-?\d{4}-?\d{4}(?:-?\d{1,2})?|[A-Z]{1,2}\d{5,14}|\d{7,9}|\d{4}-\d{2}-\d{4}|[A-Z]{5}\d{6}[A-Z0-9]{5})(?![\w-])", 0,
                 digits=5, blanks=0, context=("driver", "driver's license", "drivers license", "driver license", "driving licence", "license", "licence"), context_score=0.75),
-    PatternRule("vin", "vehicle_id", r"(?<![\w-])(?=[A-Z0-9]{0,16}\d)[A-HJ-NPR-Z0-9]{8}[0-9X][A-HJ-NPR-Z0-9]{8}(?![\w-])", 0.85,
+    PatternRule("vin", "vehicle_id", r"(?<![\w/-])(?=[A-Z0-9]{0,16}\d)[A-HJ-NPR-Z0-9]{8}[0-9X][A-HJ-NPR-Z0-9]{8}(?![\w-])", 0.85,
                 digits=3, reach=17, blanks=0, run=17, check=c.vin, context=("vin", "vehicle", "chassis"), context_score=0.97),
-    PatternRule("vin_in_context", "vehicle_id", r"(?<![\w-])[A-HJ-NPR-Z0-9]{17}(?![\w-])", 0, digits=3, reach=17, blanks=0,
+    PatternRule("vin_in_context", "vehicle_id", r"(?<![\w/-])[A-HJ-NPR-Z0-9]{17}(?![\w-])", 0, digits=3, reach=17, blanks=0,
                 check=_reference, context=("vin", "vehicle", "chassis", "vehicle identification"), context_score=0.85),
     PatternRule("plate", "license_plate", r"(?<![\w-])(?=[A-Z0-9 -]{0,10}\d)[A-Z0-9]{1,7}(?:[ -][A-Z0-9]{1,4}){0,2}(?![\w-])", 0,
                 digits=1, context=("license plate", "licence plate", "number plate", "plate number", "plate", "registration", "kennzeichen", "reg"),

@@ -10,7 +10,7 @@ from threading import BoundedSemaphore, Event
 from time import monotonic
 from typing import Protocol
 
-from guardrail.classifiers.patterns import Hit
+from guardrail.classifiers.hits import Hit
 from guardrail.errors import DetectorError
 
 SEGMENT = 4000

@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from guardrail.classifiers.patterns import Hit, PatternEngine
+from guardrail.classifiers.hits import Hit
+from guardrail.classifiers.patterns import PatternEngine
 from guardrail.classifiers.pii.pool import CUSTOM, MODEL
 from guardrail.classifiers.pii.prose import prose
 from guardrail.classifiers.pii.rules import engine as rule_engine

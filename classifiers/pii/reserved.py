@@ -11,7 +11,7 @@ import re
 
 # RFC 2606 and 6761; and domains that stand for one's own in every manual.
 _DOMAIN_ENDS = (".example", ".test", ".invalid", ".localhost", ".local")
-_DOMAINS = ("example", "domain", "yourdomain", "test")
+_DOMAINS = ("example", "domain", "yourdomain", "test", "company", "companyname", "yourcompany")
 
 # Addresses of every home network and of a machine itself (RFC 1918, 3927, 4193), and of documents
 # (RFC 5737, 3849).
@@ -25,11 +25,20 @@ _NETWORKS = tuple(
 
 # Telephone numbers for fiction: 555-0100 to 555-0199 in every area of North America (NANPA, ATIS
 # 0300115); "Telephone numbers for drama use" of Britain (Ofcom); numbers "for use in TV shows, films
-# and creative works" of Australia (ACMA).
+# and creative works" of Australia (ACMA); those for productions of France (ARCEP, decision 2018-0881)
+# and Germany (Bundesnetzagentur, Mitteilung 148/2021).
 _FICTION = re.compile(
     r"(?:1?[2-9]\d\d|001[2-9]\d\d)?55501\d\d"
-    r"|(?:0|(?:00)?44)(?:11[3-8]4960|1[2-6]14960|1914980|2079460|2896496|2920180|1632960|7700900|3069990)\d{3}"
-    r"|(?:0|(?:00)?61)(?:[2378](?:5550|7010)\d{4}|491570(?:006|110|15[6-9]))"
+    r"|(?:0|(?:00)?440?)(?:11[3-8]4960|1[2-6]14960|1914980|2079460|2896496|2920180|1632960|7700900|3069990)\d{3}"
+    r"|(?:0|(?:00)?610?)(?:[2378](?:5550|7010)\d{4}|491570(?:006|110|15[6-9]))"
+    r"|(?:0|(?:00)?330?)(?:19900|26191|35301|46571|53649|63998)\d{4}"
+    r"|(?:0|(?:00)?490?)(?:(?:3023125|6990009|4066969|2214710|8999998)\d{3}|(?:17139200|176040690)\d\d)"
+)
+
+# No area of North America is 555, as it is written there; and digits in a row.
+_PLACEHOLDER = re.compile(
+    r"(?:\+?1[ .-]?)?(?:\(555\) ?|555-)\d{3}[-.]\d{4}|\+1[ .-]?555[ .-]?\d{3}[ .-]?\d{4}"
+    r"|\+?1?[ .-]?\(?(?:123\)?[ .-]?456[ .-]?7890|012\)?[ .-]?345[ .-]?6789|098\)?[ .-]?765[ .-]?4321)"
 )
 
 # Postal codes 20200 to 20599 are those of the government of the United States (USPS): nobody lives
@@ -50,7 +59,7 @@ def is_reserved_domain(domain: str) -> bool:
         # A part of somebody's own domain (test.acme.com) may have mail.
         (name in _DOMAINS and all(len(label) <= 3 for label in suffix.split(".")[:-1]))
         or domain.endswith(_DOMAIN_ENDS)
-        or domain.endswith((".example.com", ".example.org", ".example.net"))
+        or "example" in suffix.split(".")
     )
 
 
@@ -60,8 +69,10 @@ def is_reserved_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) 
 
 
 def is_fictional_number(number: str) -> bool:
-    """Whether a telephone number was set aside for fiction, however it is written."""
-    return _FICTION.fullmatch("".join(filter(str.isdecimal, number))) is not None
+    """Whether a telephone number was set aside for fiction, however it is written, or is what
+    forms are filled in with."""
+    digits = "".join(filter(str.isdecimal, number))
+    return (_FICTION.fullmatch(digits) or _PLACEHOLDER.match(number.strip())) is not None
 
 
 def is_government(address: str) -> bool:

@@ -346,6 +346,9 @@ def structures(seed: int) -> list[Case]:
 
 
 CLEAN: tuple[str, ...] = (
+    "https://www.example.com/help/find-records-in-access-5f1c7a52-3b1d-4e0f-9c55-0e1a7f2b6c11",
+    "1. **password (VARCHAR(255)):** a hash",
+    'a voice with the weight of secrets. "And I am here to see that the game goes on."',
     # Examples and places to fill in.
     "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE",
     "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",

@@ -8,13 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guardrail.classifiers.patterns import (
-    Hit,
-    PatternEngine,
-    PatternRule,
-    context_pattern,
-    resolve,
-)
+from guardrail.classifiers.hits import Hit, resolve
+from guardrail.classifiers.pattern_rule import PatternRule, context_pattern
+from guardrail.classifiers.patterns import PatternEngine
 from guardrail.classifiers.pii.rules import RULES, engine
 from guardrail.classifiers.plain import plain
 from guardrail.errors import UsageError
@@ -88,6 +84,7 @@ def test_a_table_that_cannot_be_run_is_refused() -> None:
         PatternEngine([PatternRule("one", "kind", "x", 0)])
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "piece",
     ["1", "1 ", "a", "A ", "Aa ", "12 Aa ", "a.", "a@", "a@a.", "::", "0:", "-", "apt 1 ", "4111 ",

@@ -137,6 +137,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_texts_take_linear_time(name: str) -> None:
     """About 40 KB of each: a slow rule takes minutes, a sound one well under a second."""

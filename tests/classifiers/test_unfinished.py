@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from guardrail.classifiers.patterns import PatternEngine, PatternRule
+from guardrail.classifiers.pattern_rule import PatternRule
+from guardrail.classifiers.patterns import PatternEngine
 from guardrail.classifiers.pii.rules import engine
 from guardrail.classifiers.plain import plain
 from guardrail.classifiers.secrets import secrets_engine

@@ -193,7 +193,7 @@ def test_documents_over_many_segments(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(building, "MAX_SEGMENT_ORDINALS", 1500)
     monkeypatch.setattr("guardrail.indexes.lifecycle.MAX_SEGMENT_ORDINALS", 3000)
     monkeypatch.setattr("guardrail.indexes.living._CHUNK_ORDINALS", 256)
-    monkeypatch.setattr("guardrail.indexes.segment_writer.NAMES_BLOCK", 16)
+    monkeypatch.setattr("guardrail.indexes.document_table.NAMES_BLOCK", 16)
     monkeypatch.setattr("guardrail.indexes.segment.NAMES_BLOCK", 16)
     texts = sentences(300)
     documents = [Document(f"d{number}", text) for number, text in enumerate(texts)]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrail.classifiers.patterns import Hit
+from guardrail.classifiers.hits import Hit
 from guardrail.classifiers.pii.cues import CUES, cue_engine
 from guardrail.classifiers.pii.entities import refine
 from guardrail.classifiers.pii.pool import MODEL

@@ -5,15 +5,16 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from guardrail import Action, Context, Guardrail
-from guardrail.classifiers.patterns import Hit
+from guardrail.classifiers.hits import Hit
 from guardrail.classifiers.pii.detector import PiiDetector
 from guardrail.classifiers.pii.entities import refine
 from guardrail.classifiers.pii.pool import AnalyzerPool, split
@@ -71,24 +72,33 @@ def test_patterns_run_without_a_model_or_presidio() -> None:
 
 
 class Slow:
-    """An analyzer that takes its time, or breaks."""
+    """An analyzer that answers when it is let go, or breaks."""
 
     kinds = frozenset(("person",))
 
-    def __init__(self, seconds: float = 0.0, broken: bool = False) -> None:
-        self.seconds, self.broken, self.calls = seconds, broken, 0
+    def __init__(self, held: threading.Event | None = None, broken: bool = False) -> None:
+        self.held, self.broken, self.calls = held, broken, 0
 
     def scan(self, segments: list[str]) -> Iterable[list[Hit]]:
         self.calls += 1
         if self.calls > 1:
-            time.sleep(self.seconds)
+            if self.held is not None:
+                self.held.wait()
             if self.broken:
                 raise DetectorError("a pattern ran too long")
         return [[] for _ in segments]
 
 
-def test_a_model_that_is_late_is_a_failure_and_patterns_still_count() -> None:
-    detector = PiiDetector("pii", AnalyzerPool(lambda: Slow(1.0), 1, timeout=0.05))
+@pytest.fixture
+def held() -> Iterator[threading.Event]:
+    """What a slow analyzer waits for: no test of patience depends on the machine's speed."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_a_model_that_is_late_is_a_failure_and_patterns_still_count(held: threading.Event) -> None:
+    detector = PiiDetector("pii", AnalyzerPool(lambda: Slow(held), 1, timeout=0.05))
     with pytest.raises(Unfinished, match=r"within 0\.05 seconds") as caught:
         detector.scan(canonicalise(TEXT), EMPTY_CONTEXT)
     assert "us_ssn" in {finding.kind for finding in caught.value.findings}
@@ -106,21 +116,21 @@ def test_a_model_that_fails_is_a_failure() -> None:
         detector.scan(canonicalise(TEXT), EMPTY_CONTEXT)
 
 
-def test_too_many_that_wait_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_that_wait_are_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, held: threading.Event
+) -> None:
     monkeypatch.setattr("guardrail.classifiers.pii.pool.QUEUE", 0)
-    pool = AnalyzerPool(lambda: Slow(0.5), 1, timeout=0.05)
+    pool = AnalyzerPool(lambda: Slow(held), 1, timeout=0.05)
     with pytest.raises(DetectorError, match="within"):
         pool.scan("a", None)
     with pytest.raises(DetectorError, match="too many texts wait"):
         pool.scan("b", None)
 
 
-def test_a_deadline_counts_before_the_timeout() -> None:
-    pool = AnalyzerPool(lambda: Slow(0.5), 1, timeout=60)
-    began = time.monotonic()
+def test_a_deadline_counts_before_the_timeout(held: threading.Event) -> None:
+    pool = AnalyzerPool(lambda: Slow(held), 1, timeout=3600)
     with pytest.raises(DetectorError):
-        pool.scan("a", began + 0.05)
-    assert time.monotonic() - began < 0.4
+        pool.scan("a", time.monotonic() + 0.05)
 
 
 def test_a_model_is_not_asked_for_kinds_that_nobody_wants() -> None:
@@ -141,6 +151,20 @@ def test_what_the_user_wrote_is_told_from_the_rest() -> None:
     # A longer number that holds it is not the number.
     longer = Guardrail.from_policy(policy).check(text, prompt="my ssn is 1460-89-98470.")
     assert "460" not in longer.text
+
+
+def test_ways_to_reach_somebody_may_be_repeated_and_numbers_may_not() -> None:
+    rail = Guardrail.from_policy(indexes=[])
+    letter = "Write to mira@thornbury.org or 412 Thornbury Ave, and give ssn 460-89-9847."
+    verdict = rail.check(letter, prompt="Ask Mira (mira@thornbury.org, ssn 460-89-9847) to write.")
+    assert verdict.text == "Write to mira@thornbury.org or [REDACTED], and give ssn [REDACTED]."
+
+
+@pytest.mark.parametrize("name", ["prof.yourlastname", "your_email_address", "info", "jane.doe1"])
+def test_a_mailbox_of_nobody_in_particular_is_let_through(name: str) -> None:
+    rail = Guardrail.from_policy(indexes=[])
+    assert rail.check(f"Write to {name}@thornbury.org.").action is Action.ALLOW
+    assert rail.check(f"Write to mira.{name[:3]}@thornbury.org.").action is not Action.ALLOW
 
 
 def test_allow_lists_are_exact_or_expressions() -> None:

@@ -170,6 +170,7 @@ def test_visible_text_agrees_with_the_standard_parser(markup: str) -> None:
     assert "".join(visible_text(markup).split()) == "".join("".join(reference.texts).split())
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "part",
     [
