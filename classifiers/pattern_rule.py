@@ -13,6 +13,8 @@ from guardrail.errors import UsageError
 CONTEXT_BEFORE = 60
 CONTEXT_AFTER = 30
 """How far from a value, in code points, its context words may stand."""
+ENDLESS = 256
+"""Of a value without a bound, in code points, what tells whether it is one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # hashed thousands of times a second, in streams
@@ -41,6 +43,9 @@ class PatternRule:
     `run`: every match holds so many characters in a row of letters, digits and `+/=._~:-`, with a
     digit among them if `mixed`.
 
+    `endless`: a match goes on as long as its characters do, and `check` looks at no more of it than
+    the first `ENDLESS` characters.
+
     `check` gets the value and says whether it can be one: a checksum, a range, a list.
     `score` (0 to 1) holds for a value without context; at 0 there is no finding without.
     `context_score` holds where one of the words in `context` stands near, as a word of its own
@@ -60,9 +65,14 @@ class PatternRule:
     blanks: int | None = None
     run: int = 0
     mixed: bool = False
+    endless: bool = False
     check: Callable[[str], bool] | None = None
     context: tuple[str, ...] = ()
     context_score: float = 0.0
+
+
+Reached = tuple[int, bool]
+"""Where the last match of a rule ended, and whether it was one of a value."""
 
 
 class CompiledRule:
@@ -126,6 +136,26 @@ class CompiledRule:
                 self.take(text, found, hits)
                 return
 
+    def try_here(
+        self, text: str, start: int, reached: dict[CompiledRule, Reached], hits: list[Hit]
+    ) -> None:
+        """Add what an `endless` rule matches at a place. `reached` tells of its last match: what
+        lies in that is not gone through to its end from each place that it may begin at."""
+        match = self.pattern.match
+        end, taken = reached.get(self, (0, False))
+        if start < end:
+            near = None if taken else match(text, start, start + 2 * ENDLESS)
+            if near is None or not self.stands(near):
+                return
+        if (found := match(text, start)) is not None:
+            count = len(hits)
+            self.take(text, found, hits)
+            reached[self] = found.end(), len(hits) > count
+
+    def stands(self, match: re.Match[str]) -> bool:
+        """Whether a value stands up to the check."""
+        return self.check is None or self.check(match[self.group])
+
     def take(self, text: str, match: re.Match[str], hits: list[Hit]) -> None:
         """Add what a match found, if it stands up to the check."""
         rule = self.rule
@@ -136,7 +166,7 @@ class CompiledRule:
             or self.context.search(text, last, last + CONTEXT_AFTER)
         ):
             score = max(score, rule.context_score)
-        if score and (self.check is None or self.check(text[first:last])):
+        if score and self.stands(match):
             hits.append(Hit(first, last, score, rule.kind, rule.name))
 
 

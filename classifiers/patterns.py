@@ -18,7 +18,13 @@ from typing import NamedTuple
 from guardrail.classifiers.digit_clusters import Cluster, digit_clusters, windows
 from guardrail.classifiers.hits import Hit, resolve
 from guardrail.classifiers.literals import Found, Literals
-from guardrail.classifiers.pattern_rule import CompiledRule, PatternRule, is_word, unnamed
+from guardrail.classifiers.pattern_rule import (
+    CompiledRule,
+    PatternRule,
+    Reached,
+    is_word,
+    unnamed,
+)
 from guardrail.classifiers.plain import plain
 from guardrail.detector import SURE
 from guardrail.errors import UsageError
@@ -110,6 +116,8 @@ class PatternEngine:
     ) -> None:
         """Run the rules that start with a literal, and add those to `rules` that may match because
         of one."""
+        reached: dict[CompiledRule, Reached] = {}
+        values: dict[CompiledRule, tuple[int, int]] = {}
         for last, state in found.literals:
             for back, anywhere, words, here in self._ending[state]:
                 for rule in anywhere:
@@ -122,7 +130,14 @@ class PatternEngine:
                         continue
                     if before:
                         rule.try_at(text, last - back, hits)
-                    elif (at := match(text, last - back)) is not None:
+                    elif rule.rule.endless:
+                        rule.try_here(text, last - back, reached, hits)
+                    elif (
+                        (at := match(text, last - back)) is not None
+                        # Two words before one value, as in `api_key`, give it once.
+                        and (value := at.span(rule.group)) != values.get(rule)
+                    ):
+                        values[rule] = value
                         rule.take(text, at, hits)
 
     def literals(self, text: str) -> Iterator[tuple[int, list[PatternRule], list[PatternRule]]]:
@@ -136,6 +151,8 @@ class PatternEngine:
     def _at_digits(self, text: str, clusters: Sequence[Cluster], hits: list[Hit]) -> None:
         """Run the rules that start at a run of digits, where any of them can: outside of a word."""
         for cluster in clusters:
+            # Places that several runs share, and where no rule of a tier matches.
+            failed: list[set[int]] = [set() for _ in self._tiers]
             for start in cluster.runs:
                 places = [
                     place
@@ -144,20 +161,30 @@ class PatternEngine:
                     and not (place and ((char := text[place - 1]).isalnum() or char == "_"))
                 ]
                 if places:
-                    self._at_run(text, start, places, cluster.digits, hits)
+                    self._at_run(text, start, places, cluster.digits, failed, hits)
 
     def _at_run(
-        self, text: str, start: int, places: Sequence[int], digits: int, hits: list[Hit]
+        self,
+        text: str,
+        start: int,
+        places: Sequence[int],
+        digits: int,
+        failed: Sequence[set[int]],
+        hits: list[Hit],
     ) -> None:
-        for tier in self._tiers:
+        for tier, vain in zip(self._tiers, failed, strict=True):
             if tier.digits > digits:
                 break
             for place in places:
-                if place >= start - tier.back and tier.any(text, place) is not None:
-                    for rule in tier.rules:
-                        if rule.digits <= digits:
-                            rule.try_at(text, start, hits)
-                    break
+                if place < start - tier.back or place in vain:
+                    continue
+                if tier.any(text, place) is None:
+                    vain.add(place)
+                    continue
+                for rule in tier.rules:
+                    if rule.digits <= digits:
+                        rule.try_at(text, start, hits)
+                break
 
 
 class _Literal(NamedTuple):

@@ -11,17 +11,18 @@ import zlib
 from collections import Counter
 from itertools import pairwise
 
-# What people write where a secret belongs: in a token of a published format, and anywhere.
+from guardrail.classifiers.pattern_rule import ENDLESS
+
+# What people write where a secret belongs: in a token of a published format, and anywhere. In lower
+# case, as an expression that ignores case takes three times as long.
 _BLANKED = re.compile(
-    r"x{5,}|\*{3,}|\.{3,}|#{4,}|0{10,}|…|example|your|placeholder|change[-_ ]?me|redacted|insert",
-    re.IGNORECASE,
+    r"x{5,}|\*{3,}|\.{3,}|#{4,}|0{10,}|…|example|your|placeholder|change[-_ ]?me|redacted|insert"
 )
 _PLACEHOLDER = re.compile(
     r"x{4,}|\*{3,}|\.{3,}|_{4,}|-{6,}|#{3,}|0{8,}|…|example|sample|dummy|placeholder|"
-    r"change[-_ ]?me|replace|your|redacted|hidden|insert|<[^<>]*>|\[[A-Za-z_ -]+\]|"
+    r"change[-_ ]?me|replace|your|redacted|hidden|insert|<[^<>]*>|\[[a-z_ -]+\]|"
     r"(?<![a-z])fake(?![a-z])|todo|"
-    r"(?:secret|key|token|value)[-_ ]?(?:here|goes)|not[-_ ]?(?:a[-_ ])?real|lorem|foobar",
-    re.IGNORECASE,
+    r"(?:secret|key|token|value)[-_ ]?(?:here|goes)|not[-_ ]?(?:a[-_ ])?real|lorem|foobar"
 )
 # What refers to a secret without being one.
 _REFERENCE = re.compile(
@@ -39,8 +40,7 @@ _ORDINARY = re.compile(
     r"this|is|an?(?![a-z])|of|for|to|and|or|not|no|db|database|mysql|postgres|postgresql|mongo|redis|app|"
     r"hash(?:ed)?|encrypted|plain|auth|bearer|basic|client|access|refresh|jwt|session|field|name|"
     r"type|input|form|email|id|data|here|very|long|hello|world|foo|bar|baz|qwerty|abc|letmein|"
-    r"correct|horse|battery|staple|monkey|dragon|welcome|hunter|example|fake",
-    re.IGNORECASE,
+    r"correct|horse|battery|staple|monkey|dragon|welcome|hunter|example|fake"
 )
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[^\W\d_]+")
 # A call, a padded text, a sign or two, an identifier, one word, a path: no password.
@@ -67,12 +67,16 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 def is_blanked(token: str) -> bool:
     """Whether a token of a published format is an example: `AKIAIOSFODNN7EXAMPLE`, `ghp_xxxx`."""
+    token = token[:ENDLESS].lower()
     return bool(_BLANKED.search(token)) or (len(token) >= 28 and len(set(token)) < 8)
 
 
 def is_placeholder(value: str) -> bool:
     """Whether a value stands for a secret: `xxxx`, `<your-key>`, `${TOKEN}`, `changeme`."""
-    return bool(_PLACEHOLDER.search(value) or _REFERENCE.fullmatch(value)) or len(set(value)) < 4
+    return (
+        bool(_PLACEHOLDER.search(value.lower()) or _REFERENCE.fullmatch(value))
+        or len(set(value)) < 4
+    )
 
 
 def is_ordinary(value: str) -> bool:
@@ -85,7 +89,8 @@ def is_ordinary(value: str) -> bool:
         return False
     if sum(map(str.isdigit, value)) > 4:
         return False
-    left = sum(len(_ORDINARY.sub("", word)) for word in words)
+    # All at once: no word of examples goes over a line.
+    left = len(_ORDINARY.sub("", "\n".join(words).lower())) - len(words) + 1
     return left <= sum(map(len, words)) // 4
 
 

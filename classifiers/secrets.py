@@ -89,6 +89,7 @@ def secret_pattern_rules() -> list[PatternRule]:
             blanks=None if row.starts else 0,
             gate=row.gate,
             run=row.run,
+            endless=row.starts,
         )
         for number, row in enumerate(TOKEN_FORMATS)
     ]

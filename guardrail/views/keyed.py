@@ -149,7 +149,7 @@ def _transposed(source: Source, start: int, end: int) -> Iterator[Places]:
             size = len(places)
             firsts = np.cumsum([0, *((size + rows - 1 - row) // rows for row in range(rows))])
             yield _across(np.split(places, firsts[1:-1]))
-            yield _across(np.split(places, range(rows, size, rows)))
+            yield np.concatenate([places[first::rows] for first in range(rows)])
             yield _zigzag([places], rows)
 
 

@@ -116,6 +116,17 @@ def test_the_end_of_a_password_is_not_left() -> None:
         assert "=" not in text[found.span.start : found.span.end]
 
 
+def test_a_token_behind_blanks_without_end_is_found() -> None:
+    """What an example goes on with may be none: it is looked at from each place that it may begin
+    at, but not to its end from each."""
+    token = fill("xoxb-<D12>-<D12>-<A24>", random.Random(9))
+    blanked = "xoxb-1-xxxxxxxxxx-" * 200
+    (found,) = find(blanked + token)
+    assert (found.span.start, found.span.end) == (len(blanked), len(blanked + token))
+    (found,) = find(f"{token}-" * 200)
+    assert (found.span.start, found.span.end) == (0, 200 * (len(token) + 1))
+
+
 @pytest.mark.parametrize("value", ["xxxxxxxx", "<key>", "${KEY}", "{{ key }}", "%(key)s", "aaaa"])
 def test_placeholders(value: str) -> None:
     assert is_placeholder(value)
@@ -134,6 +145,8 @@ HOSTILE = {
     "secret manifests": "kind: Secret\n" * 3000,
     "services": "heroku datadog aws " * 2000,
     "spaces": "secret" + " " * 40000,
+    "tokens in one run": "xoxb-1-" * 6000,
+    "names in one run": "api_key=" * 5000,
 }
 
 

@@ -118,7 +118,9 @@ POLICY = """
 version: 1
 excuses: {{prompt: {prompt}}}
 rules:
-- {{name: refused, when: {{kind: verbatim, min_length: {refused}, collection: second}}, action: refuse}}
+- name: refused
+  when: {{kind: verbatim, min_length: {refused}, collection: second}}
+  action: refuse
 - name: long
   when: {{kind: verbatim, any: [{{min_length: {units}}}, {{min_words: {words}}}]}}
   action: redact

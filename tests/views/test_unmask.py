@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from guardrail.detector import SURE
 from guardrail.findings import Evidence, Finding, Span
 from guardrail.text import canonical_units
-from guardrail.views.unmask import DEPTH, FACTOR, MOST, SPARE, unmask, unmasked_findings
+from guardrail.views.unmask import DEPTH, EACH, FACTOR, SPARE, unmask, unmasked_findings
 from guardrail.views.view import View
 from tests.cases.disguises import HIDDEN, NESTING, b64
 
@@ -234,8 +234,33 @@ def test_views_are_bounded_by_the_text(make: Callable[[int], str]) -> None:
     text = make(32_000)
     masked = unmask(text)
     if masked is not None:
-        assert sum(len(view.text) for view in masked.views) <= FACTOR * len(text) + SPARE
-        assert len(masked.views) <= MOST
+        size = sum(len(view.text) + EACH for view in masked.views)
+        assert size <= FACTOR * len(text) + SPARE
+
+
+NOISE = b"".join(sha1(bytes([n % 256, n // 256])).digest() for n in range(800))
+CLEAN: dict[str, Callable[[], str]] = {
+    "bytes and text": lambda: "".join(
+        f"{at:08x}: {(row := NOISE[at : at + 16]).hex(' ', 2)}  "
+        f"{''.join(chr(byte) if 32 <= byte < 127 else '.' for byte in row)}\n"
+        for at in range(0, 16_000, 16)
+    ),
+    "sums of files": lambda: "".join(
+        f"{sha1(bytes([n % 256, n // 256])).hexdigest()}  file{n}.txt\n" for n in range(1500)
+    ),
+    "rows of letters as numbers": lambda: "".join(
+        f"row: {' '.join(str(97 + byte % 26) for byte in NOISE[at : at + 13])} is fine.\n\n"
+        for at in range(0, 15_000, 13)
+    ),
+}
+
+
+@pytest.mark.parametrize("make", CLEAN.values(), ids=CLEAN.keys())
+def test_clean_dumps_are_judged_to_their_end(make: Callable[[], str]) -> None:
+    """They have views by the thousand, all by chance."""
+    masked = unmask(make())
+    assert masked is not None
+    assert masked.unseen is None
 
 
 @pytest.mark.timed
