@@ -3,7 +3,7 @@ they found, and redaction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from time import monotonic, perf_counter
@@ -25,9 +25,9 @@ from guardrail.policy import Policy
 from guardrail.redact import Seam, redact_parts, seams
 from guardrail.redaction import Redaction
 from guardrail.text import CanonicalText, canonicalise, join_surrogates
-from guardrail.views.unfinished import open_views, unfinished
+from guardrail.views.unfinished import open_views, together, unfinished
 from guardrail.views.unmask import Unmasked, unmask, unmasked_findings
-from guardrail.views.view import View
+from guardrail.views.view import View, through
 
 LiveScan = Callable[[CanonicalText, Context], Progress]
 Scan = Callable[[CanonicalText, Context], Sequence[Finding]]
@@ -164,11 +164,14 @@ class Filter:
             settled = max(unfinished(text.raw), whole - VIEW_WAIT)
             views = list(masked.views) if masked is not None else []
             shown = {(view.name, view.text) for view in views}
+            begun = [*open_views(text.raw), *_begun_in(views, whole)]
             views += [
                 part
-                for view in open_views(text.raw)
+                for view in begun
                 if (part := view.behind(since)) and (part.name, part.text) not in shown
             ]
+            if joined := together(views, whole, VIEW_REACH):
+                views.append(joined)
             going_on = [(view, first) for view in views if (first := _since(view, whole)) < whole]
             for view, first in sorted(going_on, key=lambda pair: pair[0].first):
                 # Nothing can be open in the others that does not wait already.
@@ -194,7 +197,7 @@ class Filter:
         if not view.is_forward:
             return view.first, []
         seen = canonicalise(view.text)
-        first = len(view.text)
+        first = len(view.text) if view.pieced else unfinished(view.text)
         open_: list[Finding] = []
         for scan in self._live_in_pieces if view.pieced else self._live_scans:
             progress = scan(seen, context)
@@ -202,9 +205,16 @@ class Filter:
             open_ += progress.open
             if first == 0:
                 break
-        place = int(view.starts[first]) if first < len(view.text) else int(view.ends[-1])
-        starts = [int(view.starts[f.span.start]) for f in open_]
-        return place, [
+        # What stands before the first letter belongs to a finding that begins with it.
+        begin = int(seen.offsets[0]) if len(seen) else 0
+
+        def place(at: int) -> int:
+            if at == len(view.text):
+                return int(view.ends[-1])
+            return int(view.starts[at if at > begin else 0])
+
+        starts = [place(f.span.start) for f in open_]
+        return place(first), [
             replace(f, span=Span(start, start + 1)) for f, start in zip(open_, starts, strict=True)
         ]
 
@@ -262,6 +272,13 @@ class Filter:
         ]
         decision = self.policy.decide(met, failures)
         return bool(decision.redactions) or decision.action is Action.REFUSE
+
+
+def _begun_in(views: Sequence[View], end: int) -> Iterator[View]:
+    """What may begin in those views that go on with a text."""
+    for view in views:
+        if not view.pieced and view.is_forward and _since(view, end) < end:
+            yield from (through(view, inner) for inner in open_views(view.text))
 
 
 def _since(view: View, end: int) -> int:

@@ -82,15 +82,16 @@ class Paced:
             edge = self._edges[-1]
             start = edge - buffer.base
             end = buffer.end_of(edge, self._cut, final=final)
-            until = self._until(buffer, end)
             late = not final and self._is_late()
             if late:
-                until = end = last_blank(buffer.raw, start, len(buffer.raw)) + buffer.base
+                end = last_blank(buffer.raw, start, len(buffer.raw)) + buffer.base
+            self._is_over = final and end == buffer.end
+            is_asked = self._is_over or late or end >= self._again
+            until = self._until(buffer, end) if is_asked and not late else end
             if not final and (end == edge or until > buffer.end):
                 break
-            self._is_over = final and end == buffer.end
             self._edges.append(end)
-            if self._is_over or late or end >= self._again:
+            if is_asked:
                 found += self._ask(buffer, end, min(until, buffer.end), context, late=late)
         if self.settled == buffer.end:
             self._since = None

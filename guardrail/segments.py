@@ -15,10 +15,12 @@ _CUT_SEARCH = 200
 # A sentence ends with a mark, closing quotes and a blank, but not after an abbreviation such as
 # `Dr.` or an initial; an ideographic full stop needs no blank. A line ends a segment as well.
 _END = re.compile(
-    r"\n+|(?:(?<![A-Z])(?<!\b[A-Z][a-z])(?<!\b[A-Z][a-z]{2})\.|[!?\u2026])"
+    r"\n+|(?:\.(?<![A-Z]\.)(?<!\b[A-Z][a-z]\.)(?<!\b[A-Z][a-z]{2}\.)|[!?\u2026])"
     r"[\"'\u201d\u2019)\]]*\s|[\u3002\uff01\uff1f]"
 )
 
+# All up to the last blank.
+_TO_BLANK = re.compile(r"(?s:.*)\s")
 
 # A paragraph ends with an empty line.
 _EMPTY_LINE = re.compile(r"\n[ \t\r]*\n")
@@ -59,4 +61,5 @@ def _end(text: str, start: int, form: re.Pattern[str], longest: int, final: bool
 
 def last_blank(text: str, start: int, end: int) -> int:
     """The position behind the last blank of a part of the text, or its end."""
-    return next((at for at in range(end, start, -1) if text[at - 1].isspace()), end)
+    match = _TO_BLANK.match(text, start, end)
+    return end if match is None else match.end()

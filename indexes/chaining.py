@@ -25,11 +25,6 @@ NO_RUNS: Runs = np.empty((0, 6), np.int64)
 
 # Longest stretch that a link leaves out: of a document; of the response where it keeps the order.
 GAP = 200
-# And of the response in any order where that is streamed, which would otherwise wait to its end for
-# what its first run may be part of. With 200, of 14 passages of 60 words in shuffled pieces of 8, 6
-# had words out before they showed; with 400, none; clean text of other subjects waits no longer.
-WITHIN = 400
-ANYWHERE = 1 << 40
 # How far a link that keeps the order may leave the diagonal: some words more or less.
 DRIFT = 40
 # What a link costs that does not keep the order, in units.
@@ -95,11 +90,9 @@ def find_runs(
 
 
 @kernel()
-def chain(runs: Runs, gram: int, reach: int) -> np.int64:
+def chain(runs: Runs, gram: int) -> np.int64:
     """Fill in the last two columns of runs in the order of the corpus; returns the greatest weight
-    of a chain of two runs or more, times four. `reach`: the most units of the response between two
-    that are linked in another order or further apart than in the document. Linear in the number of
-    runs."""
+    of a chain of two runs or more, times four. Linear in the number of runs."""
     best = np.int64(0)
     for index in range(len(runs)):
         start, end, row, place = runs[index, 0], runs[index, 1], runs[index, 2], runs[index, 3]
@@ -116,8 +109,6 @@ def chain(runs: Runs, gram: int, reach: int) -> np.int64:
             ahead = start - runs[back, 1]
             drift = abs(ahead - skipped)
             ordered = runs[back, 0] < start and ahead <= GAP and drift <= DRIFT
-            if not ordered and max(ahead, runs[back, 0] - end) > reach:
-                continue
             cost = max(np.int64(0), skipped)
             if ordered:
                 cost = max(cost, ahead)

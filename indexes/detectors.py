@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from guardrail.detector import Context, Progress
 from guardrail.findings import Evidence, Finding, Span
-from guardrail.indexes.chaining import ANYWHERE, WITHIN
 from guardrail.indexes.covers import (
     COPIES,
     CUT,
@@ -87,10 +86,7 @@ class OverlapDetector:
 
     def scan(self, text: CanonicalText, context: Context) -> Sequence[Finding]:
         """See `Detector.scan`. Raises IndexDamagedError where an index turned out to be damaged."""
-        return self._scan(text, context, ANYWHERE)
-
-    def _scan(self, text: CanonicalText, context: Context, reach: int) -> Sequence[Finding]:
-        search = self._search(text, all_runs=False, reach=reach)
+        search = self._search(text, all_runs=False)
         runs = search.needed()
         chains = near_chains(text, search.chained, self._near_passes) if search.chained else []
         shared: list[_Run | Chain] = [*runs, *chains]
@@ -113,7 +109,7 @@ class OverlapDetector:
         One that is not found yet is shorter than the bound: any `bound` units of a document hold a
         gram of it that the index knows. Excuses count when a run is complete, as far as they lie
         within it: what stands around it may not be here yet, or no longer."""
-        search = self._search(text, all_runs=True, reach=0)
+        search = self._search(text, all_runs=True)
         total, bound = len(text), max(index.grid.bound for index in search.indexes)
         first = max(0, total - bound + 1)
         settled = text.word_start(int(text.offsets[first])) if total else len(text.raw)
@@ -149,9 +145,7 @@ class OverlapDetector:
         """See `WholeDetector`: edited copies and records. What is open are chains, also those that
         are too short to be found yet; the last units may begin one, or be what one is followed back
         to. A record ends with its word."""
-        found = [
-            finding for finding in self._scan(text, context, WITHIN) if finding.kind != "verbatim"
-        ]
+        found = [finding for finding in self.scan(text, context) if finding.kind != "verbatim"]
         if self._near_passes(_ANY, _ANY):
             return Progress(found, (), len(text.raw))
         bound = max(watched.current().grid.bound for watched in self._indexes)
@@ -172,9 +166,9 @@ class OverlapDetector:
                     span = Span(text.word_start(int(text.offsets[start])), len(text.raw))
                     yield Finding(self.name, "near-verbatim", span, evidence=evidence)
 
-    def _search(self, text: CanonicalText, *, all_runs: bool, reach: int) -> _Search:
+    def _search(self, text: CanonicalText, *, all_runs: bool) -> _Search:
         """What is shared: without `all_runs`, no runs that are let through at their full length,
-        which are most of those in clean text. `reach`: see `chain`."""
+        which are most of those in clean text."""
         indexes = [watched.current() for watched in self._indexes]
         search = _Search(indexes)
         for index in indexes:
@@ -183,7 +177,7 @@ class OverlapDetector:
                 search.queries[shape] = make_query(text.units, index.grid.gram, index.gram_key)
             query = search.queries[shape]
             bound = index.grid.bound
-            for segment, matches, links in index.match(query, bound, reach):
+            for segment, matches, links in index.match(query, bound):
                 if len(links):
                     search.chained.append(Chained(index, segment, links))
                 if not len(matches):

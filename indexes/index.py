@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guardrail.errors import CorpusIndexError, IndexDamagedError
-from guardrail.indexes.chaining import ANYWHERE, Runs
+from guardrail.indexes.chaining import Runs
 from guardrail.indexes.grams import GramKey
 from guardrail.indexes.manifest import FILE_NAME, Manifest, read_manifest, segment_folder
 from guardrail.indexes.matching import Matches
@@ -135,16 +135,14 @@ class Index:
         for name, (size, digest) in manifest.loose_files.items():
             yield self.path / name, size, digest
 
-    def match(
-        self, query: Query, least: int, reach: int = ANYWHERE
-    ) -> list[tuple[Segment, Matches, Runs]]:
+    def match(self, query: Query, least: int) -> list[tuple[Segment, Matches, Runs]]:
         """What each segment shares, for a query made with `gram_key` and `grid.gram`; see
         `Segment.match`. Segments that share nothing are left out."""
         if self.damage is not None:
             raise IndexDamagedError(self.damage)
         found = []
         for segment in self.segments:
-            matches, runs = segment.match(query, least, reach=reach)
+            matches, runs = segment.match(query, least)
             if len(matches) or len(runs):
                 found.append((segment, matches, runs))
         return found

@@ -27,7 +27,6 @@ def search(
     starts: NDArray[np.uint32],
     facts: NDArray[np.uint32],
     least: int,
-    reach: int,
 ) -> tuple[Matches, Runs, Runs]:
     """Matches of at least `least` units; runs that lie close together in the corpus; and runs that
     continue these. Without the last the others are chained, or left out where no chain is heavy
@@ -52,6 +51,6 @@ def search(
     crowd.sort()
     runs = find_runs(crowd, near, units, parameters, tags, starts, facts)
     more = extend(runs, near, units, parameters, tags, starts, facts)
-    if len(more) == 0 and chain(runs, int(np.int64(parameters[0])), reach) < 4 * LEAST:
+    if len(more) == 0 and chain(runs, int(np.int64(parameters[0]))) < 4 * LEAST:
         return matches, none, none
     return matches, runs, more

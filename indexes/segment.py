@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from guardrail.errors import IndexDamagedError, IndexVersionError
 from guardrail.indexes.anchors import anchor
-from guardrail.indexes.chaining import ANYWHERE, LEAST, NO_RUNS, WITHIN, Runs, chain, find_runs
+from guardrail.indexes.chaining import LEAST, NO_RUNS, Runs, chain, find_runs
 from guardrail.indexes.document_table import NAMES_BLOCK, ROW
 from guardrail.indexes.extending import extend
-from guardrail.indexes.grams import TAG, Hashes, siphash
+from guardrail.indexes.grams import TAG, siphash
 from guardrail.indexes.live import live_seeds, open_runs
 from guardrail.indexes.matching import DEAD, Matches
 from guardrail.indexes.ordinals import ordinal_bits, unpack_bits
@@ -135,11 +135,10 @@ class Segment:
         query: Query,
         least: int,
         only: NDArray[np.bool_] | None = None,
-        reach: int = ANYWHERE,
     ) -> tuple[Matches, Runs]:
         """All maximal runs of at least `least` units that the response shares with a document, and
         the runs that lie close together in the corpus, chained; none where no chain is heavy
-        enough. With `only`, no documents but the rows that it marks. `reach`: see `chain`."""
+        enough. With `only`, no documents but the rows that it marks."""
         facts = self._facts
         if only is not None:
             facts = facts.copy()
@@ -157,11 +156,10 @@ class Segment:
             self._starts,
             facts,
             least,
-            reach,
         )
         if len(more):
             runs = _joined(runs, more)
-            if chain(runs, self.grid.gram, reach) < 4 * LEAST:
+            if chain(runs, self.grid.gram) < 4 * LEAST:
                 return matches, NO_RUNS
         return matches, runs
 
@@ -172,18 +170,12 @@ class Segment:
         seeds = live_seeds(query.tags, query.hashes, self._parameters, *tables)
         if not len(seeds):
             return []
-        rows = open_runs(self._chained(query, seeds, self._facts), known)
-        return [(first, row) for first, row in rows.tolist()]
-
-    def _chained(self, query: Query, seeds: Hashes, facts: NDArray[np.uint32]) -> Runs:
-        """The runs of sorted seeds, extended and chained as in a stream."""
-        fixed = (query.tags, query.units, self._parameters, self._tags, self._starts, facts)
+        fixed = (query.tags, query.units, self._parameters, self._tags, self._starts, self._facts)
         runs = find_runs(seeds, *fixed)
         more = extend(runs, *fixed)
         if len(more):
             runs = _joined(runs, more)
-        chain(runs, self.grid.gram, WITHIN)
-        return runs
+        return [(first, row) for first, row in open_runs(runs, known).tolist()]
 
     def place(self, row: int, start: int, units: int) -> Place:
         """The place of `units` canonical units from unit `start` of document number `row`.

@@ -24,7 +24,7 @@ from guardrail.paced import LONGEST_LATE, LONGEST_OPEN
 from guardrail.policy_file import default_policy, parse_policy
 from guardrail.release import MAX_HELD
 from tests.cases.disguises import HIDDEN, LONGER, lines
-from tests.cases.evasions import GROUPS, Material
+from tests.cases.evasions import GROUPS, Material, interleaved
 from tests.cases.pii import CASES as PII
 from tests.cases.secrets import TEMPLATES, fill
 
@@ -63,6 +63,16 @@ def check_stream(filter_: Filter, text: str, pace: str | None = None) -> None:
         out = "".join([*map(stream.feed, chunks), stream.flush()])
         assert redacted(want.findings) <= redacted(stream.verdict.findings)
         assert out == want.text
+
+
+def taken_out(filter_: Filter, text: str) -> set[int]:
+    """The code points that a stream takes out of a text, all of which is fed."""
+    stream = StreamFilter(filter_)
+    for at in range(0, len(text), 7):
+        stream.feed(text[at : at + 7])
+    stream.flush()
+    assert not stream.refused
+    return redacted(stream.verdict.findings)
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +160,40 @@ def test_nothing_of_an_edited_copy_comes_out_before_it_is_known(
     assert acted
 
 
+PIECES = ((3, 3), (4, 4), (4, 8), (5, 5), (5, 20), (6, 12), (6, 30), (8, 30))
+
+
+@pytest.mark.parametrize(("words", "others"), PIECES)
+def test_pieces_between_other_text_wait_for_each_other(
+    rail: Guardrail, words: int, others: int
+) -> None:
+    """The first pieces were let go where the link between two went by a piece far off, which a
+    stream did not take into a chain."""
+    overlap = next(d for d in rail.detectors if d.name == "overlap")
+    filter_ = Filter(rail.policy, [overlap])
+    acted = 0
+    for seed in range(6):
+        material = Material(random.Random(seed), OTHER.split(), OTHER.split())
+        parts = interleaved(words, others)(f"{TOLD} {MORE}", material)
+        text = f"{CLEAN} {''.join(part for part, _ in parts)} {OTHER}"
+        want = redacted(filter_.check(text).findings)
+        acted += bool(want)
+        assert want <= taken_out(filter_, text)
+    assert acted or (words, others) == (3, 3)
+
+
+def test_what_comes_far_behind_a_copy_and_goes_on_with_it(rail: Guardrail) -> None:
+    """A piece is taken out that says little by itself, but more of what is known by then."""
+    overlap = next(d for d in rail.detectors if d.name == "overlap")
+    filter_ = Filter(rail.policy, [overlap])
+    first, second = TOLD[:124], "about the locks in autumn"
+    text = f"{first}\n\n{OTHER} {OTHER}\n\nIt went on {second} of late. {OTHER}"
+    place = text.index(second)
+    assert place > len(first)
+    assert place in redacted(filter_.check(text).findings)
+    assert place in taken_out(filter_, text)
+
+
 def test_a_passage_in_another_order(rail: Guardrail) -> None:
     words = TOLD.split()
     random.Random(3).shuffle(words)
@@ -221,6 +265,90 @@ def test_the_beginning_of_a_disguise_waits(rail: Guardrail, name: str, before: s
         stream.feed(text[at : at + 7])
     stream.flush()
     assert want <= redacted(stream.verdict.findings)
+
+
+def rows(text: str, form: Callable[[int, bytes, str], str], width: int = 16) -> str:
+    """The bytes of a text in rows of a place, the bytes and what they show."""
+    data, out = text.encode(), []
+    for at in range(0, len(data), width):
+        row = data[at : at + width]
+        shown = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+        out.append(form(at, row, shown))
+    return "\n".join(out)
+
+
+def coded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+# Rows in which plain words stand beside codes: these were taken for the end of what is a code.
+ROWS: dict[str, Callable[[str], str]] = {
+    "hexdump": lambda t: rows(
+        t, lambda at, row, shown: f"{at:08x}  {row[:8].hex(' ')}  {row[8:].hex(' ')}  |{shown}|"
+    ),
+    "xxd, short": lambda t: rows(
+        t, lambda at, row, shown: f"{at:08x}: {row.hex(' ', 2)}  {shown}", 8
+    ),
+    "xxd, long": lambda t: rows(
+        t, lambda at, row, shown: f"{at:08X}: {row.hex(' ', 4).upper()}  {shown}", 32
+    ),
+    "quoted": lambda t: rows(t, lambda at, row, shown: f"> {at:04x}  {row.hex(' ')}  {shown}"),
+    "od": lambda t: rows(t, lambda at, row, shown: f"{at:07o} {row.hex(' ')}"),
+    "a debugger": lambda t: rows(
+        t, lambda at, row, _: f"{at:#x}:\t" + "\t".join(f"{byte:#04x}" for byte in row), 8
+    ),
+    "an array": lambda t: rows(
+        t, lambda at, row, _: "  " + ", ".join(f"{byte:#04x}" for byte in row) + ",", 12
+    ),
+    "a table": lambda t: rows(t, lambda at, row, shown: f"| {at:04x} | {row.hex(' ')} | {shown} |"),
+    "decimal": lambda t: rows(t, lambda at, row, _: f"{at:04}: {' '.join(map(str, row))}"),
+    "base64 with numbers": lambda t: rows(
+        coded(t), lambda at, row, _: f"{at // 64 + 1:4}  {row.decode()}", 64
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_of_a_dump_wait(rail: Guardrail, name: str) -> None:
+    """The first rows were let go where the words beside the bytes are plain, or where the first row
+    does not begin a line, so that it is a code of its own."""
+    overlap = next(d for d in rail.detectors if d.name == "overlap")
+    filter_ = Filter(rail.policy, [overlap])
+    words = f"{TOLD} {MORE}".split()
+    for first in (8, 28, 48):
+        planted = ROWS[name](" ".join(words[first : first + 34]))
+        for before in ("So ", f"{CLEAN}\n"):
+            text = f"{before}{planted}\n\n{OTHER}"
+            inside = range(len(before), len(before) + len(planted))
+            want = redacted(filter_.check(text).findings) & set(inside)
+            assert want
+            assert want <= taken_out(filter_, text)
+
+
+def test_a_code_in_a_table_in_a_code_waits(rail: Guardrail) -> None:
+    """What a disguise in a disguise may begin with waits as it would outside."""
+    overlap = next(d for d in rail.detectors if d.name == "overlap")
+    filter_ = Filter(rail.policy, [overlap])
+    table = "\n".join(f"{number} | {word} | nothing" for number, word in enumerate(TOLD.split()))
+    text = f"{CLEAN} {coded(table)}\n{OTHER}"
+    want = redacted(filter_.check(text).findings)
+    assert want
+    assert want <= taken_out(filter_, text)
+
+
+SECOND = ("melancholic", "into", "{", "then", "==", "percentage", "0%", "<<", "|", "design")
+
+
+def test_second_words_of_lines_wait(rail: Guardrail) -> None:
+    """They tell their order late where signs stand between words."""
+    overlap = next(d for d in rail.detectors if d.name == "overlap")
+    filter_ = Filter(rail.policy, [overlap])
+    words = f"{TOLD} {MORE}".split()
+    random_ = random.Random(5)
+    text = "\n".join(f"{random_.choice(SECOND)} {w} grasp {random_.choice(SECOND)}" for w in words)
+    want = redacted(filter_.check(f"{CLEAN}\n{text}\n{OTHER}").findings)
+    assert want
+    assert want <= taken_out(filter_, f"{CLEAN}\n{text}\n{OTHER}")
 
 
 def test_what_is_no_disguise_goes_on(rail: Guardrail) -> None:

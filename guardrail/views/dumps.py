@@ -22,21 +22,21 @@ _GROUP = re.compile(r"[0-9A-Fa-f]+")
 _WIDTH = 16
 
 
-def find_dumps(source: Source) -> Iterator[View]:
-    """Views of the bytes of dumps, without places and text. What stands before and behind the bytes
-    of a row belongs to its first and its last one."""
+def find_dumps(source: Source, fewest: int = FEWEST) -> Iterator[View]:
+    """Views of the bytes of dumps that have so many, without places and text. What stands before
+    and behind the bytes of a row belongs to its first and its last one."""
     if source.text.count("\n") == 0:
         return
     rows: list[re.Match[str]] = []
     for row in _ROW.finditer("\n" + source.text):
         if rows and row.start() != rows[-1].end():
-            yield from _dump(source, rows)
+            yield from _dump(source, rows, fewest)
             rows = []
         rows.append(row)
-    yield from _dump(source, rows)
+    yield from _dump(source, rows, fewest)
 
 
-def _dump(source: Source, rows: list[re.Match[str]]) -> Iterator[View]:
+def _dump(source: Source, rows: list[re.Match[str]], fewest: int) -> Iterator[View]:
     data, starts, ends = bytearray(), list[int](), list[int]()
     for number, row in enumerate(rows):
         width = _WIDTH
@@ -52,7 +52,7 @@ def _dump(source: Source, rows: list[re.Match[str]]) -> Iterator[View]:
                     ends.append(place + 1)
         if len(data) > before:
             starts[before], ends[-1] = row.start(), row.end() - 1
-    if len(data) < FEWEST:
+    if len(data) < fewest:
         return
     draft = Draft(source.text)
     found = np.frombuffer(bytes(data), np.uint8)

@@ -24,14 +24,16 @@ def inner_words(
     classes: NDArray[np.int16],
     endings: NDArray[np.int16],
     order: NDArray[np.int8],
+    going_on: bool,
 ) -> tuple[Spans, Spans]:
     """Groups of the second words of lines, and of the third ones, where they stand as words do that
-    belong together; `lines` has start and end of each."""
+    belong together, which does not tell yet where more lines may follow; `lines` has start and end
+    of each."""
     spans, groups = np.empty((0, 2), np.int64), np.empty((len(INNER), 2), np.int64)
     found = 0
     for place in INNER:
         words, packed = words_of_lines(points, lines, place, kinds)
-        if order_weight(packed, keys, classes, endings, order) >= IN_ORDER:
+        if going_on or order_weight(packed, keys, classes, endings, order) >= IN_ORDER:
             spans = np.concatenate((spans, words))
             groups[found, 0], groups[found, 1] = len(words), 0
             found += 1

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrail.jit import grown, kernel
+from guardrail.views.inner_words import inner_words
 from guardrail.views.pieces import Pieces, joined
 from guardrail.views.signs import DELIMITERS, LONGEST, SHORT, delimiters_in
 from guardrail.views.tallies import PIECES
 from guardrail.views.view import Int, Points, Source, Spans, View, pick
-from guardrail.views.weights import may_read
+from guardrail.views.weights import may_read, tables
+from guardrail.views.words import word_tables
 
 COLUMNS = 16
 
@@ -36,6 +38,12 @@ def open_layouts(source: Source) -> Iterator[View]:
     if len(letters):
         yield pick(source, letters, "first letters", "layout")
     yield from Pieces(source, LAID_OUT, joined, source.points, spans, groups, 1, 1)
+    if len(firsts):
+        lines, _ = line_edges(source.points, PIECES, True)
+        others = np.flatnonzero(lines[:, _SIGNS] & _LIST == 0)
+        last = np.ascontiguousarray(lines[others[-1] + 1 if len(others) else 0 :, [_START, _END]])
+        inner = inner_words(source.points, last, tables().kinds, *word_tables(), True)
+        yield from Pieces(source, ("words of lines",), joined, source.points, *inner, 1, 1)
 
 
 # Columns of what `line_edges` returns, and the sign of a line in a list; lower bits are those of

@@ -123,7 +123,7 @@ def put_pieces(
                         apart += 1
                         break
             last = end
-        if apart < fewest - 1 or counts & _LOWER < units:
+        if apart < max(fewest - 1, 1) or counts & _LOWER < units:
             at = begin
             continue
         rows[found, 0], rows[found, 1], rows[found, 2] = begin, at, groups[group, 1]

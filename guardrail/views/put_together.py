@@ -72,7 +72,7 @@ def groups_of(
         if len(initials) >= ACROSTIC:
             if reading(points[initials], kinds, language):
                 firsts = initials
-            inner, told = inner_words(points, lines, kinds, keys, classes, endings, order)
+            inner, told = inner_words(points, lines, kinds, keys, classes, endings, order, False)
             spans, groups = _with(spans, groups, inner, told, _INNER)
         spans, groups = _with(spans, groups, pieces, named, len(MARKED))
     size = length_of(spans, groups) + length_of(turned, turned) + len(firsts) + 2

@@ -8,7 +8,7 @@ stand in their order. Of lists, tables and pieces in marks, what there is of the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from guardrail.jit import kernel
 from guardrail.views.between import PIECE
 from guardrail.views.blocks import LANGUAGE, ORDER, PAIRS, START, weigh
+from guardrail.views.dumps import find_dumps
 from guardrail.views.layout import open_layouts
 from guardrail.views.marks import open_marks
+from guardrail.views.numerals import find_numerals
 from guardrail.views.signs import COUNTED
 from guardrail.views.tallies import LONGEST_PIECE
-from guardrail.views.view import Points, Source, View
+from guardrail.views.view import SEAM, Points, Source, View, through
 from guardrail.views.weights import SCALE, Kinds, Weights, tables
 from guardrail.views.wordings import open_words
 
@@ -35,9 +37,11 @@ _FOREIGN = re.compile(r"[\u0370-\u1fff\u3040-\ud7ff]")
 # Bits a pair of letters, as `letters` has it, from which on a block of letters is surely plain.
 _PLAIN, _FORWARD = 0.5, 0.0
 # Codes show by then: binary takes 9 characters for a letter, and a passage 64 letters. And letters.
-_LONGEST_CODE, _BLOCKS = 600, 6
+_LONGEST_CODE, _BLOCKS = 600, 12
 # What a mark may hold that is not closed yet, and so many more code points.
 _OPENING = re.compile(r"[\"'`*(\[<#/-]")
+# Bytes of a dump that has only begun.
+_BEGUN = 2
 # Digits of a number that may count.
 _LONGEST_NUMBER = 3
 
@@ -45,8 +49,34 @@ _LONGEST_NUMBER = 3
 def open_views(raw: str) -> Iterator[View]:
     """The views of a text that may go on, for which there are too few pieces yet among them."""
     source = Source(raw)
-    yield from open_layouts(source)
-    yield from open_marks(source)
+    yield from find_dumps(source, _BEGUN)
+    for family in (open_layouts, open_marks):
+        for view in family(source):
+            yield view
+            if not view.plain:
+                inner = Source(view.text)
+                yield from (through(view, found) for found in find_numerals(inner))
+                yield from (through(view, found) for found in find_dumps(inner, _BEGUN))
+
+
+def together(views: Sequence[View], end: int, reach: int) -> View | None:
+    """What is hidden in several places that are no further apart than `reach`, up to the end of the
+    text, in their order: a passage may go on from one to the next. None where there are not two."""
+    near: list[View] = []
+    first = end
+    hidden = [view for view in views if view.text and view.kind != "layout"]
+    for view in sorted(hidden, key=lambda view: -view.last):
+        if view.last + reach >= first:
+            near.append(view)
+            first = min(first, view.first)
+    if len(near) < 2:
+        return None
+    near.sort(key=lambda view: view.first)
+    starts = np.concatenate([np.append(view.starts, (view.last - 1,) * len(SEAM)) for view in near])
+    # Where views overlap, what comes from one place on comes from all that are behind.
+    starts = np.minimum.accumulate(starts[::-1])[::-1].astype(np.uint32)
+    text = "".join(view.text + SEAM for view in near)
+    return View("together", text, starts, starts + np.uint32(1), near[0].kind)
 
 
 def unfinished(raw: str) -> int:

@@ -52,6 +52,11 @@ class View:
         """The first code point of the text that is in it."""
         return int(self.starts.min())
 
+    @property
+    def last(self) -> int:
+        """Where what is in it ends in the text."""
+        return int(self.ends.max())
+
     def behind(self, place: int) -> View | None:
         """What holds all of it that comes from behind a place of the text, if anything does."""
         first, last = _behind(self.ends, place)
