@@ -67,9 +67,14 @@ class CanonicalText:
     def spans(self, ranges: NDArray[np.int64]) -> NDArray[np.int64]:
         """Start and end of the raw span, and the number of words in it, for each row of first unit
         and end: int64, shape (n, 3)."""
+        return _spans(ranges, self.offsets, *self.outline)
+
+    @property
+    def outline(self) -> Outline:
+        """What tells where words are, made once."""
         if self._outline is None:
             self._outline = _outline(self.raw)
-        return _spans(ranges, self.offsets, *self._outline)
+        return self._outline
 
     def word_start(self, position: int) -> int:
         """Where the word around a code point begins: `span` starts no earlier."""
@@ -235,37 +240,51 @@ def _spans(
     ranges: NDArray[np.int64], offsets: Offsets, kinds: NDArray[np.uint8], begun: NDArray[np.uint32]
 ) -> NDArray[np.int64]:
     """See `CanonicalText.spans`."""
-    total = len(kinds)
     out = np.empty((len(ranges), 3), np.int64)
     for index in range(len(ranges)):
-        first = np.int64(offsets[ranges[index, 0]])
-        last = np.int64(offsets[ranges[index, 1] - 1]) + 1
-        if last < total and kinds[last - 1] & kinds[last] & LETTER:
-            back = last - 1
-            while back > first and last - back <= STRAY and kinds[back - 1] & LETTER:
-                back -= 1
-            if back > first and last - back <= STRAY:
-                last = back
-                while not kinds[last - 1] & LETTER and last - 1 > first:
-                    last -= 1
-            else:
-                ceiling = min(np.int64(total), last + LONGEST_WORD)
-                while last < ceiling and kinds[last] & LETTER:
-                    last += 1
-        if first > 0 and kinds[first] & kinds[first - 1] & LETTER:
-            ahead = first + 1
-            while ahead < last and ahead - first <= STRAY and kinds[ahead] & LETTER:
-                ahead += 1
-            if ahead < last and ahead - first <= STRAY:
-                first = ahead
-                while not kinds[first] & LETTER and first + 1 < last:
-                    first += 1
-            else:
-                floor = max(np.int64(0), first - LONGEST_WORD)
-                while first > floor and kinds[first - 1] & LETTER:
-                    first -= 1
-        words = np.int64(begun[last]) - np.int64(begun[first])
-        if not kinds[first] & SPACE and begun[first + 1] == begun[first]:
-            words += 1
-        out[index, 0], out[index, 1], out[index, 2] = first, last, words
+        out[index, 0], out[index, 1], out[index, 2] = span_of(
+            ranges[index, 0], ranges[index, 1], offsets, kinds, begun
+        )
     return out
+
+
+@kernel()
+def span_of(
+    start: np.int64,
+    end: np.int64,
+    offsets: Offsets,
+    kinds: NDArray[np.uint8],
+    begun: NDArray[np.uint32],
+) -> tuple[np.int64, np.int64, np.int64]:
+    """See `CanonicalText.spans`, for one row."""
+    total = len(kinds)
+    first = np.int64(offsets[start])
+    last = np.int64(offsets[end - 1]) + 1
+    if last < total and kinds[last - 1] & kinds[last] & LETTER:
+        back = last - 1
+        while back > first and last - back <= STRAY and kinds[back - 1] & LETTER:
+            back -= 1
+        if back > first and last - back <= STRAY:
+            last = back
+            while not kinds[last - 1] & LETTER and last - 1 > first:
+                last -= 1
+        else:
+            ceiling = min(np.int64(total), last + LONGEST_WORD)
+            while last < ceiling and kinds[last] & LETTER:
+                last += 1
+    if first > 0 and kinds[first] & kinds[first - 1] & LETTER:
+        ahead = first + 1
+        while ahead < last and ahead - first <= STRAY and kinds[ahead] & LETTER:
+            ahead += 1
+        if ahead < last and ahead - first <= STRAY:
+            first = ahead
+            while not kinds[first] & LETTER and first + 1 < last:
+                first += 1
+        else:
+            floor = max(np.int64(0), first - LONGEST_WORD)
+            while first > floor and kinds[first - 1] & LETTER:
+                first -= 1
+    words = np.int64(begun[last]) - np.int64(begun[first])
+    if not kinds[first] & SPACE and begun[first + 1] == begun[first]:
+        words += 1
+    return first, last, words

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from guardrail.indexes.matching import Matches
 from guardrail.jit import kernel
-from guardrail.text import CanonicalText
+from guardrail.text import CanonicalText, Offsets, span_of
 
 # Columns of a run: start and end in units of the response; document row; unit of the document;
 # documents that hold it; number of the segment; number of the group; start, end and words of its
@@ -23,12 +23,31 @@ Shared = NDArray[np.int64]
 NO_RUNS: Shared = np.empty((0, CUT + 1), np.int64)
 
 
-def described(matches: Matches, text: CanonicalText) -> Shared:
-    """Matches with their raw spans, as of one segment and group."""
+def described(matches: Matches, least: int, text: CanonicalText) -> Shared:
+    """Matches of at least `least` units with their raw spans, as of one segment and group."""
+    return _described(matches, least, text.offsets, *text.outline)
+
+
+@kernel()
+def _described(
+    matches: Matches,
+    least: int,
+    offsets: Offsets,
+    kinds: NDArray[np.uint8],
+    begun: NDArray[np.uint32],
+) -> Shared:
     runs = np.zeros((len(matches), CUT + 1), np.int64)
-    runs[:, : COPIES + 1] = matches
-    runs[:, FIRST : WORDS + 1] = text.spans(matches[:, : END + 1])
-    return runs
+    found = 0
+    for index in range(len(matches)):
+        if matches[index, END] - matches[index, START] < least:
+            continue
+        for column in range(COPIES + 1):
+            runs[found, column] = matches[index, column]
+        runs[found, FIRST], runs[found, LAST], runs[found, WORDS] = span_of(
+            runs[found, START], runs[found, END], offsets, kinds, begun
+        )
+        found += 1
+    return runs[:found]
 
 
 def needed(runs: Shared) -> Shared:

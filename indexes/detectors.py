@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from guardrail.indexes.covers import (
 from guardrail.indexes.excuses import Cutter, Excuse, Excuses
 from guardrail.indexes.extending import BEFORE
 from guardrail.indexes.index import Index
+from guardrail.indexes.matching import Matches
 from guardrail.indexes.near_findings import Chain, Chained, near_chains, near_findings
 from guardrail.indexes.phrases import PhraseMatch, PhraseSet, read_phrase_file
 from guardrail.indexes.query import Query, make_query
@@ -76,7 +78,8 @@ class OverlapDetector:
         self.name = name
         self._indexes = tuple(indexes)
         self._excuses = excuses
-        self._passes = passes("verbatim")
+        # Runs of clean text have few lengths: remembered, one costs a tenth.
+        self._passes = lru_cache(maxsize=4096)(passes("verbatim"))
         self._near_passes = passes("near-verbatim")
 
     @property
@@ -180,20 +183,25 @@ class OverlapDetector:
             for segment, matches, links in index.match(query, bound):
                 if len(links):
                     search.chained.append(Chained(index, segment, links))
-                if not len(matches):
-                    continue
-                segment.anchor(matches, query, index.manifest.max_postings)
-                shared = described(matches[matches[:, END] - matches[:, START] >= bound], text)
-                search.add(
-                    shared if all_runs else shared[~self._are_let_through(shared)], segment, index
-                )
+                if len(matches) and not all_runs:
+                    matches = self._judged(matches, bound, text)
+                if len(matches):
+                    segment.anchor(matches, query, index.manifest.max_postings)
+                    search.add(described(matches, bound, text), segment, index)
         return search
+
+    def _judged(self, matches: Matches, bound: int, text: CanonicalText) -> Matches:
+        """Those of at least `bound` units that the policy does not let through."""
+        runs = described(matches, bound, text)
+        judged = ~self._are_let_through(runs)
+        return np.ascontiguousarray(runs[judged, : COPIES + 1]) if judged.any() else NO_RUNS
 
     def _are_let_through(self, runs: Shared) -> NDArray[np.bool_]:
         """Which runs the policy lets through at their full length."""
-        passes, lengths = self._passes, runs[:, END] - runs[:, START]
-        pairs = zip(lengths.tolist(), runs[:, WORDS].tolist(), strict=True)
-        return np.fromiter((passes(units, words) for units, words in pairs), np.bool_, len(runs))
+        passes = self._passes
+        return np.array(
+            [passes(row[END] - row[START], row[WORDS]) for row in runs.tolist()], np.bool_
+        )
 
     def _inner_cutter(
         self, text: CanonicalText, context: Context, run: _Run, search: _Search
